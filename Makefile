@@ -1,0 +1,46 @@
+# make run    environment, data, and the whole pipeline
+# make test   environment and the tests
+# make ui     Prefect's and MLflow's pages on this machine, until Ctrl-C
+# make bench  measurements against named peers
+# make lint   format, style, types and the rules of who imports whom
+# make setup  the environment alone      make lock  remake the locks (UPGRADE=1 moves the pins)
+
+export DO_NOT_TRACK := 1
+export GX_ANALYTICS_ENABLED := False
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: run test ui bench lint setup lock browser
+
+run: setup
+	@tidemill fetch
+	@tidemill run
+	@echo
+	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
+
+test: setup browser
+	@python -m pytest
+
+ui: setup
+	@scripts/ui.sh
+
+bench: setup
+	@for file in benchmarks/*.py; do echo "$$file"; python "$$file" || exit 1; done
+
+lint: setup
+	@ruff format --check --quiet . || { echo "Not formatted: run 'ruff format .'"; exit 1; }
+	@ruff check --quiet .
+	@mypy
+	@lint-imports --config pyproject.toml --no-cache --no-logo
+
+setup: .venv/.stamp
+
+.venv/.stamp: pyproject.toml requirements/uv.lock requirements/torch.lock requirements/cuda.lock requirements/base.lock
+	@scripts/setup.sh
+
+lock: setup
+	@python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+browser:
+	@scripts/browser.sh
