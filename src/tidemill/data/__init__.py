@@ -1,0 +1,1 @@
+"""From pinned raw files to clean, split, checked tables: fetching, formats, cleaning, splitting, expectations."""

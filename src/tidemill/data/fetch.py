@@ -1,0 +1,152 @@
+"""Fill `data/` with the pinned files of `sources:` in `params.yaml`.
+
+All bytes are checked against their hashes before they stand in `data/`; a source is brought whole or not at all.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from tidemill.config import Download
+from tidemill.data.fetching import cache, snapshot
+from tidemill.data.fetching.addresses import locate
+from tidemill.data.fetching.archives import extract
+from tidemill.data.fetching.transfer import Unavailable, download
+from tidemill.errors import TidemillError
+from tidemill.files import finished_folder, sha256_file
+
+
+def fetch(
+    sources: Mapping[str, Sequence[Download]],
+    data: Path,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Bring the sources (all, or those named) into `data/<name>/`, and print a line for each.
+
+    What is there already with the right hash costs no more than hashing it. Once all sources are there, DVC's cache
+    has them too, if they are what `data.dvc` pins.
+
+    Raises:
+        TidemillError: no such source; no address gave a file, with the reason of each; a hash is not the pinned one;
+            an archive is damaged or hostile; a file cannot be written. Nothing of that source is left then.
+    """
+    chosen = list(sources if names is None else names)
+    for name in chosen:
+        if name not in sources:
+            raise TidemillError(f"no source {name!r} in params.yaml; there are: {', '.join(sources) or 'none'}")
+        _check_names(name, sources[name])
+    brought = False
+    for name in chosen:
+        try:
+            brought |= _fetch_source(name, sources[name], data / name)
+        except OSError as error:
+            raise TidemillError(
+                f"{name}: {error}: it writes to {data / name} and to the cache {cache.folder()}; "
+                "make room there, or set TIDEMILL_CACHE to a folder elsewhere"
+            ) from error
+    if brought and names is None:
+        snapshot.keep(data)
+
+
+def _check_names(source: str, downloads: Sequence[Download]) -> None:
+    for wanted in downloads:
+        paths = [member.path for member in (wanted.members or {}).values()]
+        if len(set(paths)) < len(paths):
+            raise TidemillError(f"sources.{source}: two files are made from one member of {wanted.from_[0]}")
+    names = [name for wanted in downloads for name in _files(wanted)]
+    for name in names:
+        path = PurePosixPath(name)
+        if not path.parts or path.is_absolute() or ".." in path.parts:
+            raise TidemillError(f"sources.{source}: {name!r} is no file name inside data/{source}")
+        if names.count(name) > 1:
+            raise TidemillError(f"sources.{source}: two files are named {name!r}")
+
+
+def _files(wanted: Download) -> dict[str, str]:
+    """Hash of each file a download gives, by its name."""
+    if wanted.members is not None:
+        return {name: member.sha256 for name, member in wanted.members.items()}
+    return {wanted.name or wanted.from_[0].rpartition("/")[2]: wanted.sha256}
+
+
+def _fetch_source(source: str, downloads: Sequence[Download], folder: Path) -> bool:
+    """Whether anything had to be brought."""
+    with cache.locked(sha256(str(folder.resolve()).encode()).hexdigest()):
+        files = {name: pin for wanted in downloads for name, pin in _files(wanted).items()}
+        if all(_has_hash(folder / name, pin) for name, pin in files.items()):
+            print(f"{source}: already there, {_summary(folder, files)}", flush=True)
+            return False
+        archives = [_obtain(source, wanted) for wanted in downloads]
+        with finished_folder(folder) as partial:
+            for wanted, archive in zip(downloads, archives, strict=True):
+                _place(source, wanted, archive, partial)
+        print(f"{source}: fetched, {_summary(folder, files)}", flush=True)
+        return True
+
+
+def _obtain(source: str, wanted: Download) -> Path:
+    """The downloaded file, with the right hash: in the cache, or where a local address says."""
+    cached = cache.folder() / wanted.sha256
+    with cache.locked(wanted.sha256):
+        if _has_hash(cached, wanted.sha256):
+            return cached
+        reasons = []
+        for address in wanted.from_:
+            try:
+                return _bring(source, address, wanted.sha256, cached)
+            except Unavailable as reason:
+                reasons.append(f"{address}: {reason}")
+    raise TidemillError(f"{source}: no address gives its file: {'; '.join(reasons)}")
+
+
+def _bring(source: str, address: str, pin: str, cached: Path) -> Path:
+    found = locate(address, pin)
+    if isinstance(found, Path):
+        _check_hash(found, pin, f"{source}: {address}")
+        return found
+    part = cached.with_suffix(".part")
+    resumed = part.exists()
+    download(found, part, source)
+    try:
+        if resumed and not _has_hash(part, pin):  # the bytes of an earlier try may be the wrong ones: once more, whole
+            part.unlink()
+            download(found, part, source)
+        _check_hash(part, pin, f"{source}: {address}")
+    except TidemillError:
+        part.unlink()
+        raise
+    os.replace(part, cached)
+    return cached
+
+
+def _place(source: str, wanted: Download, archive: Path, folder: Path) -> None:
+    files = _files(wanted)
+    if wanted.members is None:
+        (target,) = (folder / name for name in files)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(archive, target)
+    else:
+        extract(
+            archive,
+            {member.path: folder / name for name, member in wanted.members.items()},
+            source,
+        )
+    for name, pin in files.items():
+        _check_hash(folder / name, pin, f"{source}: {name}")
+
+
+def _has_hash(path: Path, pin: str) -> bool:
+    return path.is_file() and sha256_file(path) == pin
+
+
+def _check_hash(path: Path, pin: str, label: str) -> None:
+    found = sha256_file(path)
+    if found != pin:
+        raise TidemillError(f"{label} has a wrong hash: pinned sha256 {pin}, found {found}; nothing of it was kept")
+
+
+def _summary(folder: Path, files: Mapping[str, str]) -> str:
+    megabytes = sum((folder / name).stat().st_size for name in files) / 1e6
+    return f"{len(files)} file{'s' * (len(files) > 1)}, {megabytes:.1f} MB in {folder}"

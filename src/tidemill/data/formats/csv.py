@@ -1,0 +1,143 @@
+"""Tables as text, a row a line: comma, tab or otherwise separated, as RFC 4180 describes them."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from tidemill.config import Params
+from tidemill.data.formats import _files
+from tidemill.errors import TidemillError
+
+DELIMITERS = ",;\t|"
+"""What may stand between fields; without `delimiter`, the commonest of them in the first line does."""
+
+
+class Options(Params):
+    """How the files are cut into rows and fields."""
+
+    files: str = "*.[ct]sv*"
+    """Which files of a folder; `**/*.csv` looks into the folders inside it, too."""
+    splits: dict[_files.Split, str] = Field(default={})
+    """Which files hold which split, instead: `{train: train*.csv, test: test*.csv}`."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """The character between fields; null finds it in the first line."""
+    quote: str | None = Field(default='"', min_length=1, max_length=1)
+    """The character around fields that hold delimiters or line ends; null where quotes are plain characters."""
+    names: list[str] | None = Field(default=None, min_length=1)
+    """Names of the columns, for files whose first line is a row."""
+    encoding: str = "utf-8-sig"
+
+
+def read(path: Path, options: Options) -> pd.DataFrame:
+    """Columns: those of the files, as text; `row`, `reason`, `split`."""
+    found = _files.split_files(path, options.files, options.splits)
+    tables = [
+        _read_file(file, path, options).assign(split=split) if split else _read_file(file, path, options)
+        for file, split in found
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _read_file(file: Path, source: Path, options: Options) -> pd.DataFrame:
+    records = _records(file, _Lines(_files.lines(file, options.encoding, newline="")), options)
+    first = next(records, None)
+    if first is None or (options.names is None and first[2]):
+        raise TidemillError(f"{file} has no header: {first[2] if first else 'it holds blank lines only'}")
+    _files.check_decoding([file], options.encoding, [_files.flaw("".join(first[1]), options.encoding)])
+    names = _names(file, options.names or first[1])
+    rows = [*([first] if options.names else []), *records]
+    reasons = [reason or _fields_flaw(fields, names, options.encoding) for _, fields, reason in rows]
+    _files.check_decoding([file], options.encoding, reasons)
+    cells = [_cells(fields, len(names), reason) for (_, fields, _), reason in zip(rows, reasons, strict=True)]
+    table = pd.DataFrame(cells, columns=names, dtype="str")
+    places = [f"{_files.place(file, source)}:{number}" for number, _, _ in rows]
+    return table.assign(row=places, reason=pd.Series(reasons, dtype=object))
+
+
+class _Lines(Iterator[str]):
+    """Lines of a file that can be given back: a quote left open then spoils its own line, not those after it."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines, self.ahead, self.taken, self.number = lines, deque[str](), list[str](), 1
+
+    def __next__(self) -> str:
+        self.taken.append(self.ahead.popleft() if self.ahead else next(self.lines))
+        return self.taken[-1]
+
+    def begin_record(self) -> int:
+        """The number of the line that comes next, from 1."""
+        self.number += len(self.taken)
+        self.taken.clear()
+        return self.number
+
+    def give_back(self) -> str:
+        """All lines taken since the record began, but for its first, which is returned."""
+        self.ahead.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+        return self.taken[0]
+
+
+Record = tuple[int, list[str], str | None]
+"""Number of its first line, fields, and what is wrong with it."""
+
+
+def _records(file: Path, lines: _Lines, options: Options) -> Iterator[Record]:
+    reader = None
+    csv.field_size_limit(_files.LONGEST_LINE)
+    while True:
+        number = lines.begin_record()
+        try:
+            reader = reader or _reader(lines, options)
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "field larger" in str(error):
+                limit = f"{_files.LONGEST_LINE:,} characters"
+                raise TidemillError(
+                    f"{file}:{number} opens a cell of more than {limit}: is a quote left open?"
+                ) from error
+            yield number, [lines.give_back().strip()], f"a quote is left open, or not followed by a delimiter ({error})"
+            continue
+        if fields:
+            yield number, fields, None
+
+
+def _reader(lines: _Lines, options: Options) -> Any:
+    delimiter = options.delimiter or _delimiter(next(lines, ""), options.quote)
+    if lines.taken:  # the first line, looked at only
+        lines.ahead.appendleft(lines.taken.pop())
+    if options.quote is None:
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter, quotechar=options.quote, strict=True)
+
+
+def _delimiter(line: str, quote: str | None) -> str:
+    outside = "".join(line.split(quote)[::2]) if quote else line
+    return max(DELIMITERS, key=outside.count)
+
+
+def _names(file: Path, fields: list[str]) -> list[str]:
+    names = [field.strip() or f"column{number}" for number, field in enumerate(fields, 1)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TidemillError(f"{file} has two columns named {twice!r}: rename one, or set source.options.names")
+    return names
+
+
+def _fields_flaw(fields: list[str], names: list[str], encoding: str) -> str | None:
+    flaw = _files.flaw("".join(fields), encoding)
+    if flaw is None and len(fields) != len(names):
+        return f"{len(fields)} fields where the header has {len(names)}"
+    return flaw
+
+
+def _cells(fields: list[str], count: int, reason: str | None) -> list[str | None]:
+    """A cell a column; of a spoilt row as much as can be told."""
+    readable = [_files.SURROGATE.sub("\ufffd", field) for field in fields] if reason else fields
+    return [*readable[:count], *[None] * (count - len(readable))]

@@ -1,0 +1,67 @@
+"""JSON Lines: a JSON object a line, a column a name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from tidemill.config import Params
+from tidemill.data.formats import _files
+from tidemill.errors import TidemillError
+
+Record = dict[str, Any]
+
+
+class Options(Params):
+    """Which files are read, and how."""
+
+    files: str = "*.jsonl*"
+    """Which files of a folder; `**/*.jsonl` looks into the folders inside it, too."""
+    splits: dict[_files.Split, str] = Field(default={})
+    """Which files hold which split, instead: `{train: train*.jsonl, test: test*.jsonl}`."""
+    encoding: str = "utf-8-sig"
+
+
+def read(path: Path, options: Options) -> pd.DataFrame:
+    """Columns: those of the objects; `row`, `reason`, `split`."""
+    found = _files.split_files(path, options.files, options.splits)
+    tables = [_read_file(file, path, options.encoding, split) for file, split in found]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _read_file(file: Path, source: Path, encoding: str, split: str | None) -> pd.DataFrame:
+    numbered = [(n, line) for n, line in enumerate(_files.lines(file, encoding), 1) if line.strip()]
+    if numbered and numbered[0][1].strip() == "[":
+        raise TidemillError(f"{file} is one JSON array, not an object a line: source.format json_records reads it")
+    parsed = [_parsed(line, encoding) for _, line in numbered]
+    reasons = [reason for _, reason in parsed]
+    _files.check_decoding([file], encoding, reasons)
+    names = dict.fromkeys(name for record, _ in parsed for name in record)
+    columns = {name: _column([record.get(name) for record, _ in parsed]) for name in names}
+    places = [f"{_files.place(file, source)}:{number}" for number, _ in numbered]
+    given = {"split": split} if split else {}
+    return pd.DataFrame(columns, index=range(len(places))).assign(
+        row=places, reason=pd.Series(reasons, dtype=object), **given
+    )
+
+
+def _parsed(line: str, encoding: str) -> tuple[Record, str | None]:
+    """The object, empty where there is a reason why the line holds none."""
+    if flaw := _files.flaw(line, encoding):
+        return {}, flaw
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return {}, f"not JSON: {error}"
+    if not isinstance(record, dict):
+        return {}, f"a JSON {type(record).__name__}, not an object"
+    if "\\ud" in line.lower() and _files.SURROGATE.search(json.dumps(record, ensure_ascii=False)):
+        return {}, "holds half of a surrogate pair"
+    return record, None
+
+
+def _column(values: list[Any]) -> "pd.Series[Any]":
+    """Whole numbers stay whole where some are missing."""
+    return pd.Series(values, dtype=object).infer_objects()

@@ -1,0 +1,38 @@
+"""Reading the ingested tables, whole or block by block."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from tidemill.errors import TidemillError
+
+BLOCK = 4096
+"""Rows in memory at once where a table is streamed."""
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A whole table."""
+    _check(path)
+    return pd.read_parquet(path)
+
+
+def blocks(path: Path) -> Iterator[pd.DataFrame]:
+    """A table of any size, `BLOCK` rows at a time."""
+    import pyarrow.parquet
+
+    _check(path)
+    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(BLOCK):
+        yield batch.to_pandas()
+
+
+def _check(path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        pyarrow.parquet.ParquetFile(path).close()
+    except FileNotFoundError as error:
+        raise TidemillError(f"{path} is missing: run the ingest stage") from error
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise TidemillError(f"{path} is not a whole Parquet file: run the ingest stage again ({error})") from error
