@@ -1,0 +1,170 @@
+"""The decoder as a torch module, in float32 the same as Hugging Face's `GPT2LMHeadModel`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tidemill.models.gpt2 import Params
+
+DEVIATION = 0.02
+"""Standard deviation of fresh weights."""
+
+
+def build(params: Params, spec: dict[str, Any]) -> "Decoder":
+    """Tokens (rows, places) to logits of the token after each (rows, places, vocabulary)."""
+    return Decoder(params, spec["vocabulary"], spec["length"])
+
+
+def load_pretrained(network: "Decoder", weights: dict[str, torch.Tensor]) -> None:
+    """Give the network the weights of a GPT-2 of its size, as Hugging Face names them."""
+    from tidemill.models.gpt2 import hugging_face
+
+    hugging_face.fill(network, weights)
+
+
+class Cache:
+    """Keys and values of the tokens read so far, so that the next token costs one step instead of all again."""
+
+    def __init__(self, network: "Decoder", rows: int) -> None:
+        shape = (rows, network.params.heads, network.length, network.params.width // network.params.heads)
+        like = network.tokens.weight
+        self.layers = [(like.new_empty(shape), like.new_empty(shape)) for _ in network.blocks]
+        self.filled = 0
+
+    def extended(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and values of a layer, the new ones (rows, heads, places, width of a head) added."""
+        end = self.filled + keys.shape[2]
+        for kept, new in zip(self.layers[layer], (keys, values), strict=True):
+            kept[:, :, self.filled : end] = new
+        old_keys, old_values = self.layers[layer]
+        return old_keys[:, :, :end], old_values[:, :, :end]
+
+
+class Decoder(nn.Module):
+    """Embedded tokens and places, blocks of attention and feed-forward layers, and the token embedding as output.
+
+    The output layer shares the token embedding's weights. Fresh weights are normal with deviation 0.02, those that
+    add to the residual path scaled by 1 / sqrt(2 · layers), as published.
+    """
+
+    def __init__(self, params: Params, vocabulary: int, length: int) -> None:
+        super().__init__()
+        self.params, self.length = params, length
+        self.tokens = nn.Embedding(vocabulary, params.width)
+        self.places = nn.Embedding(length, params.width)
+        self.dropout = nn.Dropout(params.dropout)
+        self.blocks = nn.ModuleList(Block(params, layer) for layer in range(params.layers))
+        self.norm = nn.LayerNorm(params.width)
+        self._compiled: Callable[..., torch.Tensor] | None = None
+        self._initialise()
+
+    def forward(self, tokens: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+        """Logits (rows, places, vocabulary); with a cache, the tokens follow those it holds, and it takes them in.
+
+        Tokens are at most `length` places, those in the cache counted.
+        """
+        read = self._training_read() if self.training and self.params.compile else self._read
+        return functional.linear(read(tokens, cache), self.tokens.weight)
+
+    def cache(self, rows: int) -> Cache:
+        """An empty cache for so many texts."""
+        return Cache(self, rows)
+
+    def _read(self, tokens: torch.Tensor, cache: Cache | None) -> torch.Tensor:
+        """States (rows, places, width) after the last block."""
+        start = 0 if cache is None else cache.filled
+        places = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+        states = self.dropout(self.tokens(tokens) + self.places(places))
+        for block in self.blocks:
+            states = block(states, cache)
+        if cache is not None:
+            cache.filled += tokens.shape[1]
+        normed: torch.Tensor = self.norm(states)
+        return normed
+
+    def _training_read(self) -> Callable[..., torch.Tensor]:
+        """Compiled at the first training step: a model that only answers never pays for it."""
+        if self._compiled is None:
+            self._compiled = torch.compile(self._read)
+        return self._compiled
+
+    def _initialise(self) -> None:
+        for name, weights in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weights)
+            elif weights.dim() == 2:
+                residual = name.endswith(("attention.output.weight", "feed_forward.output.weight"))
+                nn.init.normal_(weights, std=DEVIATION / math.sqrt(2 * self.params.layers) if residual else DEVIATION)
+
+
+class Block(nn.Module):
+    """Attention and feed-forward layer, each normalised before and added to what it read."""
+
+    def __init__(self, params: Params, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(params.width)
+        self.attention = Attention(params, layer)
+        self.feed_forward_norm = nn.LayerNorm(params.width)
+        self.feed_forward = FeedForward(params)
+
+    def forward(self, states: torch.Tensor, cache: Cache | None) -> torch.Tensor:
+        """States (rows, places, width) to such."""
+        states = states + self.attention(self.attention_norm(states), cache)
+        added: torch.Tensor = states + self.feed_forward(self.feed_forward_norm(states))
+        return added
+
+
+class Attention(nn.Module):
+    """Causal self-attention of several heads."""
+
+    def __init__(self, params: Params, layer: int) -> None:
+        super().__init__()
+        self.layer, self.heads, self.share = layer, params.heads, params.dropout
+        self.inputs = nn.Linear(params.width, 3 * params.width)
+        self.output = nn.Linear(params.width, params.width)
+        self.dropout = nn.Dropout(params.dropout)
+
+    def forward(self, states: torch.Tensor, cache: Cache | None) -> torch.Tensor:
+        """States (rows, places, width) to such, each place a mix of those up to it."""
+        rows, places, width = states.shape
+        by_head = self.inputs(states).view(rows, places, 3, self.heads, width // self.heads)
+        queries, keys, values = by_head.permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            keys, values = cache.extended(self.layer, keys, values)
+        mixed = functional.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=_seen(places, keys.shape[2], states.device),
+            dropout_p=self.share if self.training else 0.0,
+            is_causal=places == keys.shape[2],
+        )
+        merged = mixed.transpose(1, 2).reshape(rows, places, width)
+        output: torch.Tensor = self.dropout(self.output(merged))
+        return output
+
+
+class FeedForward(nn.Module):
+    """Two linear layers, four times as wide between, with the tanh form of GELU."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(params.width, 4 * params.width)
+        self.output = nn.Linear(4 * params.width, params.width)
+        self.dropout = nn.Dropout(params.dropout)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """States (rows, places, width) to such."""
+        output: torch.Tensor = self.dropout(self.output(functional.gelu(self.inputs(states), approximate="tanh")))
+        return output
+
+
+def _seen(places: int, total: int, device: torch.device) -> torch.Tensor | None:
+    """Which keys each new place sees, shape (places, total); None where a flag says it or it is all of them."""
+    if places in (1, total):
+        return None
+    return torch.ones(places, total, dtype=torch.bool, device=device).tril(total - places)

@@ -1,0 +1,56 @@
+"""The recurrent classifier as a torch module."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tidemill.models.lstm import Params
+
+
+def build(params: Params, spec: dict[str, Any]) -> "RecurrentClassifier":
+    """Tokens (rows, length) and their lengths (rows,) to logits (rows, outputs)."""
+    return RecurrentClassifier(params, spec["vocabulary"], spec["outputs"])
+
+
+class RecurrentClassifier(nn.Module):
+    """Embedding, LSTM, pooling, linear layer.
+
+    Short rows are padded at their end and read together with the rest: what a forward LSTM says of the tokens before
+    the padding does not depend on it, and packing costs three times the time. A backward LSTM reads each row reversed
+    within its own length for the same reason.
+    """
+
+    def __init__(self, params: Params, vocabulary: int, outputs: int) -> None:
+        super().__init__()
+        self.pooling = params.pooling
+        self.embedding = nn.Embedding(vocabulary, params.embedding, padding_idx=0)
+        self.dropout = nn.Dropout(params.dropout)
+        self.forward_lstm = nn.LSTM(params.embedding, params.hidden, params.layers, batch_first=True)
+        self.backward_lstm = (
+            nn.LSTM(params.embedding, params.hidden, params.layers, batch_first=True) if params.bidirectional else None
+        )
+        self.head = nn.Linear(params.hidden * (2 if params.bidirectional else 1), outputs)
+
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, outputs)."""
+        embedded = self.dropout(self.embedding(tokens))
+        pooled = [self._pooled(self.forward_lstm(embedded)[0], lengths)]
+        if self.backward_lstm is not None:
+            pooled.append(self._pooled(self.backward_lstm(_reversed(embedded, lengths))[0], lengths))
+        logits: torch.Tensor = self.head(self.dropout(torch.cat(pooled, dim=1)))
+        return logits
+
+    def _pooled(self, states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """States (rows, length, hidden) as one a row, the padding left out."""
+        if self.pooling == "last":
+            return states[torch.arange(len(states), device=states.device), lengths - 1]
+        inside = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+        return states.masked_fill(~inside[:, :, None], -torch.inf).amax(dim=1)
+
+
+def _reversed(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Each row's values in reverse within its own length; the padding stays at the end."""
+    place = torch.arange(values.shape[1], device=values.device)
+    order = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
+    return values.gather(1, order[:, :, None].expand_as(values))

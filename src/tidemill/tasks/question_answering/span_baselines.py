@@ -1,0 +1,60 @@
+"""What a model that answers by spans must beat: a guess without reading, and words that are looked up."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?!\s)[^.!?。！？\n]*)*[.!?。！？]*")
+"""Up to a full stop, or to one that white space follows, since `3.5` and `U.S.A.` are one word."""
+PHRASE = re.compile(r"[^,;:()\"“”—–]+")
+WORD = re.compile(r"\w+")
+LONGEST = 10
+"""Words of an answer."""
+
+
+def first_sentence(test: pd.DataFrame) -> pd.DataFrame:
+    """The first sentence of each context."""
+    return _predictions(test, [_sentences(context)[0] for context in test["context"]], np.ones(len(test)))
+
+
+def lexical(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """The sentence most like the question by TF-IDF, and in it the words around those of the question.
+
+    After the sliding window of Rajpurkar et al. (2016), section 5, with the likeness of whole sentences.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words=None).fit(train["context"].drop_duplicates())
+    found = [_most_alike(vectorizer, *row) for row in zip(test["question"], test["context"], strict=True)]
+    answers = [_unasked(sentence, question) for (sentence, _), question in zip(found, test["question"], strict=True)]
+    return _predictions(test, answers, np.array([likeness for _, likeness in found]))
+
+
+def _most_alike(vectorizer, question: str, context: str) -> tuple[str, float]:  # type: ignore[no-untyped-def]
+    sentences = _sentences(context)
+    alike = (vectorizer.transform(sentences) @ vectorizer.transform([question]).T).toarray()[:, 0]
+    return sentences[int(alike.argmax())], float(np.clip(alike.max(), 0, 1))
+
+
+def _unasked(sentence: str, question: str) -> str:
+    """The longest run of words between commas that the question does not hold, cut to a likely length."""
+    asked = {word.casefold() for word in WORD.findall(question)}
+    runs: list[list[re.Match[str]]] = [[]]
+    for phrase in PHRASE.finditer(sentence):
+        runs.append([])
+        for word in WORD.finditer(sentence, *phrase.span()):
+            if word[0].casefold() in asked:
+                runs.append([])
+            else:
+                runs[-1].append(word)
+    longest = max(runs, key=len)[:LONGEST]
+    return sentence[longest[0].start() : longest[-1].end()] if longest else sentence
+
+
+def _sentences(context: str) -> list[str]:
+    return [found for sentence in SENTENCE.findall(context) if (found := sentence.strip())] or [context]
+
+
+def _predictions(test: pd.DataFrame, answers: list[str], confidence: np.ndarray) -> pd.DataFrame:
+    return test[["id", "answers"]].assign(prediction=answers, confidence=confidence)

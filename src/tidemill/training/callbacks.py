@@ -1,0 +1,192 @@
+"""What happens around the steps: the curve, the best weights, checkpoints that survive a kill, the progress line.
+
+Each callback's state is in the checkpoint, so a resumed training is the same as one that never stopped.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as lightning
+import torch
+from safetensors.torch import load_file, save_file
+
+from tidemill.files import finished_file
+from tidemill.tokens.batches import Batches
+
+
+class Point(NamedTuple):
+    """One value of a metric's curve."""
+
+    name: str
+    value: float
+    step: int
+    timestamp: int
+    """Milliseconds since 1970; kept in the checkpoint, so a point logged again is the same point."""
+
+
+Report = Callable[[Sequence[Point]], None]
+
+
+class Curve(lightning.Callback):
+    """Every figure by step: training means over `every` steps, validation after each epoch."""
+
+    def __init__(self, every: int, report: Report) -> None:
+        self.every, self.report = every, report
+        self.points: list[Point] = []
+        self.sums: dict[str, torch.Tensor] = {}
+        self.steps = self.reported = 0
+
+    def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
+        """Add the step's figures; take their mean when enough are together."""
+        for name, value in outputs.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+        self.steps += 1
+        if self.steps == self.every or trainer.is_last_batch:
+            self._take_means(trainer)
+
+    def on_validation_end(self, trainer: Any, learner: Any) -> None:
+        """Take the validation's figures."""
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        self._add(figures, trainer.global_step)
+
+    def flush(self) -> None:
+        """Report what was not reported yet; called once a checkpoint holds it, so a kill loses nothing."""
+        self.report(self.points[self.reported :])
+        self.reported = len(self.points)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Points as plain tuples, and the sums under way."""
+        points = [tuple(point) for point in self.points]
+        return {"points": points, "sums": self.sums, "steps": self.steps, "reported": self.reported}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the curve."""
+        self.points = [Point(*point) for point in state["points"]]
+        self.sums, self.steps, self.reported = state["sums"], state["steps"], state["reported"]
+
+    def _take_means(self, trainer: Any) -> None:
+        means = {f"train/{name}": float(total) / self.steps for name, total in self.sums.items()}
+        self._add(means | {"train/lr": trainer.optimizers[0].param_groups[0]["lr"]}, trainer.global_step)
+        self.sums, self.steps = {}, 0
+
+    def _add(self, figures: dict[str, float], step: int) -> None:
+        now = time.time_ns() // 1_000_000
+        self.points += [Point(name, value, step, now) for name, value in figures.items()]
+
+
+class Keeper(lightning.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss, in a file beside the checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lowest = float("inf")
+        self.epoch = -1
+
+    def on_validation_end(self, trainer: Any, learner: Any) -> None:
+        """Keep these weights if none before had a lower loss."""
+        loss = float(trainer.callback_metrics["val/loss"])
+        if loss < self.lowest:
+            self.lowest, self.epoch = loss, trainer.current_epoch
+            with finished_file(self.path) as partial:
+                save_file(_own_storage(learner.network.state_dict()), partial)
+
+    def restore(self, network: torch.nn.Module) -> None:
+        """Put the kept weights back."""
+        network.load_state_dict(load_file(self.path))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The loss to beat, and whose it was."""
+        return {"lowest": self.lowest, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with it."""
+        self.lowest, self.epoch = state["lowest"], state["epoch"]
+
+
+class Checkpoints(lightning.Callback):
+    """Saves all that a training is, every `every` steps and after each epoch, and lets the curve report.
+
+    Two things are saved here because Lightning does not: the states of the random generators, without which a resumed
+    dropout would differ, and the place in the batches, which Lightning forgets if an epoch had just ended.
+    """
+
+    def __init__(self, path: Path, every: int, curve: Curve, batches: Batches) -> None:
+        self.path, self.every, self.curve, self.batches = path, every, curve, batches
+
+    def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
+        """Save after each `every` steps; the last step of an epoch is saved with its validation instead."""
+        stepped = (number + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % self.every == 0 and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
+        """Save the finished epoch."""
+        self._save(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the random generators, and the place in the batches."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {"cpu": torch.get_rng_state(), "cuda": cuda, "batches": self.batches.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Draw and read on where it stopped."""
+        self.batches.load_state_dict(state["batches"])
+        torch.set_rng_state(state["cpu"])
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda"])
+
+    def _save(self, trainer: Any) -> None:
+        with finished_file(self.path) as partial:
+            trainer.save_checkpoint(partial)
+            _flush_to_disk(partial)
+        self.curve.flush()
+
+
+class Progress(lightning.Callback):
+    """A line every few seconds: step, loss, accuracy, rows a second, time left."""
+
+    def __init__(self, rows_per_batch: int, epochs: int, seconds: float = 2.0) -> None:
+        self.rows_per_batch, self.epochs, self.seconds = rows_per_batch, epochs, seconds
+        self.started = self.printed = time.monotonic()
+        self.first_step = self.done = 0
+
+    def on_train_start(self, trainer: Any, learner: Any) -> None:
+        """Count from here, which is not step 0 where a training goes on."""
+        self.started, self.first_step = time.monotonic(), trainer.global_step
+        if self.first_step:
+            print(f"goes on from step {self.first_step}", flush=True)
+
+    def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
+        """Print a line if the last one is old enough."""
+        if time.monotonic() - self.printed >= self.seconds:
+            figures = " ".join(f"{name} {float(value):.4f}" for name, value in outputs.items())
+            self._line(trainer, figures)
+
+    def on_validation_end(self, trainer: Any, learner: Any) -> None:
+        """Print the validation's figures."""
+        metrics = trainer.callback_metrics.items()
+        self._line(trainer, " ".join(f"{name} {float(value):.4f}" for name, value in metrics))
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows trained on in a second, since the training started or went on."""
+        return self.rows_per_batch * self.done / max(1e-9, time.monotonic() - self.started)
+
+    def _line(self, trainer: Any, figures: str) -> None:
+        self.printed, self.done = time.monotonic(), trainer.global_step - self.first_step
+        total = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * self.epochs
+        left = (total - trainer.global_step) * (self.printed - self.started) / max(1, self.done)
+        place = f"epoch {trainer.current_epoch + 1}/{self.epochs} step {trainer.global_step}/{total}"
+        print(f"{place} {figures} · {self.rows_per_second:,.0f} rows/s · {left:.0f} s left", flush=True)
+
+
+def _own_storage(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

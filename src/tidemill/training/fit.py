@@ -1,0 +1,116 @@
+"""Training a network, or going on where a killed training stopped."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from tidemill.config import Training
+from tidemill.tasks import Task
+from tidemill.tokens.batches import Batches
+from tidemill.training.callbacks import Checkpoints, Curve, Keeper, Point, Progress, Report
+from tidemill.training.learner import Learner
+
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training found."""
+
+    network: torch.nn.Module
+    points: list[Point]
+    epochs: int
+    """Epochs run."""
+    kept_epoch: int
+    """The epoch, counted from 1, whose weights the network has."""
+    rows_per_second: float
+    device: str
+    """`cpu`, or the name of the GPU."""
+
+
+def fit(
+    network: torch.nn.Module, task: Task, train: Batches, valid: Batches, params: Training, folder: Path, report: Report
+) -> Outcome:
+    """Train the network; `folder` keeps what is needed to go on after a kill, and is gone on with if it has any.
+
+    Call `determinism.apply` before the network is built: its first weights are drawn from the seed as well.
+
+    Args:
+        report: Called with the points of the curve, a batch of them at each checkpoint.
+    """
+    _quieten()
+    folder.mkdir(parents=True, exist_ok=True)
+    curve, keeper = Curve(params.log_every, report), Keeper(folder / BEST)
+    progress = Progress(params.batch * params.accumulate, params.epochs)
+    checkpoints = Checkpoints(folder / LAST, params.save_every, curve, train)
+    callbacks = [curve, keeper, *_early_stop(params), progress, checkpoints]
+    trainer = _trainer(params, callbacks, folder)
+    learner = Learner(network, task, params, -(-len(train) // params.accumulate))
+    last = folder / LAST
+    trainer.fit(learner, train, valid, ckpt_path=last if last.exists() else None, weights_only=True)
+    curve.flush()
+    if params.keep == "best":
+        keeper.restore(network)
+    kept = keeper.epoch + 1 if params.keep == "best" else trainer.current_epoch
+    return Outcome(
+        network.cpu().eval(),
+        curve.points,
+        epochs=trainer.current_epoch,
+        kept_epoch=kept,
+        rows_per_second=progress.rows_per_second,
+        device=_device(trainer),
+    )
+
+
+def _device(trainer: lightning.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+class _EarlyStop(EarlyStopping):
+    """The library's early stop, which forgets on resuming that it had stopped already."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+def _early_stop(params: Training) -> list[lightning.Callback]:
+    return [] if params.patience is None else [_EarlyStop("val/loss", patience=params.patience, verbose=False)]
+
+
+def _trainer(params: Training, callbacks: list[lightning.Callback], folder: Path) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator=params.accelerator,
+        devices=1,
+        precision=PRECISIONS[params.precision],  # type: ignore[arg-type]
+        max_epochs=params.epochs,
+        gradient_clip_val=params.clip,
+        accumulate_grad_batches=params.accumulate,
+        deterministic=params.determinism == "bitwise",
+        callbacks=callbacks,
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _quieten() -> None:
+    """Drop Lightning's advice on loaders and loggers that we replaced on purpose."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*`val_dataloader`.*",
+        ".*mid-epoch.*",
+        ".*isinstance.*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message)

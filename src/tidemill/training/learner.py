@@ -1,0 +1,40 @@
+"""A task and a network as Lightning trains them."""
+
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+
+from tidemill.config import Training
+from tidemill.tasks import Task
+from tidemill.training import schedules
+
+
+class Learner(lightning.LightningModule):
+    """One step is one batch; the task says what its loss is.
+
+    `self.log` is used in validation only: in training it costs as much as a small network's step.
+    """
+
+    def __init__(self, network: torch.nn.Module, task: Task, params: Training, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.network, self.task, self.params, self.steps_per_epoch = network, task, params, steps_per_epoch
+
+    def training_step(self, batch: dict[str, torch.Tensor], number: int) -> dict[str, torch.Tensor]:
+        """The loss to follow, and further figures of the batch."""
+        if self.params.augment is not None:
+            batch = self.task.augment(batch, self.params.augment)
+        loss, figures = self.task.step(self.network, batch, self.params.label_smoothing)
+        return {"loss": loss, **figures}
+
+    def validation_step(self, batch: dict[str, torch.Tensor], number: int) -> None:
+        """Loss without label smoothing, and figures, as means over all validation rows."""
+        loss, figures = self.task.step(self.network, batch, 0.0)
+        rows = len(next(iter(batch.values())))
+        self.log_dict({f"val/{name}": value for name, value in {"loss": loss, **figures}.items()}, batch_size=rows)
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer and schedule of `training` in params.yaml."""
+        optimizer = schedules.optimizer(self.network.parameters(), self.params)
+        schedule = schedules.schedule(optimizer, self.params.schedule, self.steps_per_epoch, self.params.epochs)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
