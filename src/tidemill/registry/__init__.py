@@ -1,0 +1,1 @@
+"""Runs and versions: the only room that knows MLflow."""

@@ -1,0 +1,85 @@
+"""What a candidate must meet to become a challenger. Each gate answers in numbers, and in one sentence with them."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.config import Gates
+from tidemill.errors import TidemillError
+
+Interval = Mapping[str, float]
+"""`value`, `low` and `high`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gate says of a candidate."""
+
+    name: str
+    passed: bool
+    value: float | None
+    """What was measured; null where there was nothing to measure."""
+    limit: float | None
+    sentence: str
+
+
+def within_limits(metrics: Mapping[str, Interval], gates: Gates) -> list[Answer]:
+    """An answer for each threshold and each ceiling, in their order.
+
+    Raises:
+        TidemillError: a gate names a metric that was not measured, be it the one to compare with the champion by.
+    """
+    if gates.metric is not None:
+        measured(metrics, gates.metric)
+    lowest = [_at_least(name, measured(metrics, name), limit) for name, limit in gates.thresholds.items()]
+    highest = [_at_most(name, measured(metrics, name), limit) for name, limit in gates.ceilings.items()]
+    return lowest + highest
+
+
+def not_worse(metric: str, difference: Interval, gates: Gates, champion: str) -> Answer:
+    """Whether the candidate is not worse than the champion by more than the margin.
+
+    A test of non-inferiority: the whole confidence interval of the difference, candidate minus champion, must lie
+    above minus the margin. A difference that may as well be noise does not pass a margin of 0.
+    """
+    passed = difference["low"] >= -gates.margin
+    sentence = (
+        f"{metric} differs by {difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}] from "
+        f"the champion, version {champion}: {'not worse' if passed else 'may be worse'} by more than {gates.margin:g}"
+    )
+    return Answer("not_worse_than_champion", passed, difference["value"], -gates.margin, sentence)
+
+
+def no_champion() -> Answer:
+    """The first of its name has nothing to be compared with."""
+    return Answer("not_worse_than_champion", True, None, None, "there is no champion to compare with")
+
+
+def not_comparable(reason: str) -> Answer:
+    """A champion that cannot be scored on the present test set is one the candidate cannot beat."""
+    return Answer("not_worse_than_champion", False, None, None, f"the champion cannot be compared with: {reason}")
+
+
+def measured(metrics: Mapping[str, Interval], name: str) -> float:
+    """The value of a metric of `evaluation.json`.
+
+    Raises:
+        TidemillError: it was not measured; the nearest name that was is given.
+    """
+    if name not in metrics:
+        near = difflib.get_close_matches(name, metrics, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(metrics))}"
+        raise TidemillError(f"gates: no metric {name!r} in evaluation.json; {hint}")
+    return metrics[name]["value"]
+
+
+def _at_least(name: str, value: float, limit: float) -> Answer:
+    passed = value >= limit
+    sentence = f"{name} is {value:.4f}, {'at least' if passed else 'below the lowest allowed'} {limit:g}"
+    return Answer(f"threshold.{name}", passed, value, limit, sentence)
+
+
+def _at_most(name: str, value: float, limit: float) -> Answer:
+    passed = value <= limit
+    sentence = f"{name} is {value:.4f}, {'at most' if passed else 'above the highest allowed'} {limit:g}"
+    return Answer(f"ceiling.{name}", passed, value, limit, sentence)

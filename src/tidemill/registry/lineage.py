@@ -1,0 +1,144 @@
+"""What a version was made from: code, data, params, environment, weights and test set, as one JSON document.
+
+The document follows `docs/reference/lineage.schema.json`. Nothing here needs DVC or git to be there: what cannot be
+known is null.
+"""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tidemill.config import System
+from tidemill.files import sha256_file
+
+SCHEMA_VERSION = 1
+
+LOCK = Path("dvc.lock")
+"""Written by the very run that lineage describes, so that a change of it is no dirt."""
+
+PACKAGES = ("tidemill", "torch", "pytorch-lightning", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
+"""Packages whose version bears on the weights."""
+
+FLOW_RUN_VARIABLES = ("PREFECT__FLOW_RUN_ID", "TIDEMILL_FLOW_RUN_ID")
+
+
+def collect(
+    name: str, system: System, weights_sha256: str, test_set: dict[str, Any], device: str | None, run_id: str
+) -> dict[str, Any]:
+    """The lineage of a version made in the working folder.
+
+    Args:
+        name: the system.
+        system: its params.
+        weights_sha256: hash of `model.safetensors`.
+        test_set: `sha256` and `rows` of the test set it was evaluated on.
+        device: what it was trained on, e.g. `cpu`.
+        run_id: its MLflow run.
+    """
+    entries = lock_entries(name)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "system": name,
+        "code": code(),
+        "dvc": {"lock_sha256": _hash_if_there(LOCK), "stages": entries},
+        "data": data_hashes(entries, system.source.path),
+        "params": system.model_dump(mode="json", by_alias=True),
+        "environment": environment(),
+        "seeds": {"training": system.training.seed, "evaluate": system.evaluate.seed},
+        "determinism": system.training.determinism,
+        "device": device,
+        "weights_sha256": weights_sha256,
+        "test_set": {"sha256": test_set["sha256"], "rows": test_set["rows"]},
+        "run_id": run_id,
+        "flow_run_id": next((os.environ[v] for v in FLOW_RUN_VARIABLES if os.environ.get(v)), None),
+    }
+
+
+def tags(lineage: dict[str, Any]) -> dict[str, str]:
+    """What of a lineage is worth a search, as tags of a version."""
+    found = {
+        "commit": lineage["code"]["commit"],
+        "dirty": lineage["code"]["dirty"],
+        "dvc_lock_sha256": lineage["dvc"]["lock_sha256"],
+        "data": " ".join(lineage["data"].values()),
+        "test_sha256": lineage["test_set"]["sha256"],
+        "weights_sha256": lineage["weights_sha256"],
+        "determinism": lineage["determinism"],
+        "device": lineage["device"],
+        "flow_run_id": lineage["flow_run_id"],
+    }
+    return {f"tidemill.{name}": _tag(value) for name, value in found.items() if value not in (None, "")}
+
+
+def code() -> dict[str, Any]:
+    """The commit of the working folder; if files differ from it, that they do, and how.
+
+    Files that git ignores and `dvc.lock` do not count. Files that git does not know are named with their hash only:
+    they may hold what should not be spread.
+    """
+    commit = _git("rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None}
+    scope = ["--", ".", f":(exclude){LOCK}"]
+    diff = _git("diff", "--binary", "HEAD", *scope)
+    listed = _git("ls-files", "-z", "--others", "--exclude-standard", *scope) or ""
+    untracked = {path: _hash_if_there(Path(path)) for path in sorted(listed.split("\0")) if path}
+    return {
+        "commit": commit.strip(),
+        "dirty": bool(diff or untracked),
+        "diff": diff or None,
+        "untracked": untracked,
+        "experiment": os.environ.get("DVC_EXP_NAME"),
+    }
+
+
+def lock_entries(name: str) -> dict[str, Any]:
+    """The entries of `dvc.lock` that a system's version is made from: those of all its stages before `register`."""
+    from ruamel.yaml import YAML
+
+    if not LOCK.exists():
+        return {}
+    stages = YAML(typ="safe").load(LOCK.read_text(encoding="utf-8")).get("stages", {})
+    own = {stage: entry for stage, entry in stages.items() if stage.endswith(f"@{name}")}
+    return {stage: entry for stage, entry in own.items() if stage != f"register@{name}"}
+
+
+def data_hashes(entries: dict[str, Any], source: str) -> dict[str, str]:
+    """Hash, as DVC names it, of the raw source and of every table made from it, by path."""
+    stage: dict[str, Any] = next((entry for key, entry in entries.items() if key.startswith("ingest@")), {})
+    sources = [dep for dep in stage.get("deps", []) if Path(dep["path"]) == Path(source)]
+    tables = [out for out in stage.get("outs", []) if out["path"].endswith(".parquet")]
+    return {entry["path"]: f"{entry['hash']}:{entry[entry['hash']]}" for entry in sources + tables}
+
+
+def environment() -> dict[str, Any]:
+    """The locks, the interpreter, the machine, and the versions at work."""
+    return {
+        "locks": {path.as_posix(): sha256_file(path) for path in sorted(Path("requirements").glob("*.lock"))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "packages": {package: metadata.version(package) for package in PACKAGES},
+    }
+
+
+def _tag(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _git(*arguments: str) -> str | None:
+    """What git answers; None where there is no git, no repository, or no commit."""
+    command = ["git", "-c", "core.quotepath=off", *arguments]
+    settings = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(command, capture_output=True, env=settings, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+def _hash_if_there(path: Path) -> str | None:
+    return sha256_file(path) if path.is_file() else None

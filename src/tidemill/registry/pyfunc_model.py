@@ -1,0 +1,43 @@
+"""The model as MLflow loads it: this file and the folder of weights and JSON, nothing pickled."""
+
+import base64
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from tidemill.errors import TidemillError
+
+
+class TidemillModel(PythonModel):
+    """Answers rows as `tidemill.tasks._predictor.Predictor` does."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the weights. Torch is imported here, not when the model is packaged."""
+        from tidemill.tasks._predictor import Predictor
+
+        self.predictor = Predictor(context.artifacts["model"])
+        self.encoded = context.model_config["bytes"]
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """One row of `prediction`, `confidence` and `probabilities` for each row of input.
+
+        MLflow makes `{"text": ["a", "b"]}` one row that holds a list: it is taken for the two rows that are meant.
+        """
+        texts = [name for name in model_input if name not in self.encoded]
+        rows = model_input.explode(texts, ignore_index=True) if texts else model_input
+        return self.predictor.predict(rows.assign(**{name: rows[name].map(_decoded) for name in self.encoded}))
+
+
+def _decoded(value: Any) -> Any:
+    """JSON has no bytes: there an encoded picture is base64 text."""
+    try:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+    except ValueError as error:
+        raise TidemillError(f"the text {value[:20]!r} is not the base64 of a picture: {error}") from error
+
+
+mlflow.models.set_model(TidemillModel())
