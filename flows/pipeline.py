@@ -1,0 +1,170 @@
+"""The Prefect flow over DVC's graph: each stage a task, independent ones at the same time, unchanged ones cached."""
+
+import os
+import queue
+from functools import partial
+from typing import Any
+
+from prefect import Task, flow, get_client, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+from rich.console import Console
+
+from flows.graph import (
+    Plan,
+    Stage,
+    may_change,
+    read_metrics,
+    read_plan,
+    serial_records,
+    width,
+)
+from flows.report import markdown, result_table
+from flows.schedule import Schedule
+from flows.stages import Outcome, StageRunner, stage_environment
+
+CANCEL_POLL_SECONDS = 5.0
+"""How often Prefect is asked whether somebody has cancelled the run on its page."""
+
+
+class CancelledOnPageError(Exception):
+    """Somebody has cancelled the flow run on Prefect's page."""
+
+
+@flow(name="train")  # its task runner is a pool of threads without bound: how many run at once is the schedule's to say
+def train(
+    stages: list[str] | None = None,
+    downstream: bool = False,
+    force: bool = False,
+    keep_going: bool = False,
+    jobs: int | None = None,
+    limits: dict[str, int] | None = None,
+) -> State[Any]:
+    """Bring stages of the DVC repository in the current folder, and all they need, up to date.
+
+    Args:
+        stages: stages (`train@digits`), groups (`train`) or systems (`digits`); without them all of dvc.yaml.
+        downstream: also what depends on them.
+        force: also what has not changed.
+        keep_going: after a failure, go on with what does not depend on it.
+        jobs: how many stages may run at once; without it one a core.
+        limits: how many stages that name a limit (`meta: {limits: [gpu]}`) may run at once.
+    """
+    plan = read_plan(stages or (), downstream, force)
+    at_once = jobs or os.cpu_count() or 1
+    schedule = Schedule(plan, at_once, limits or {}, keep_going)
+    try:
+        outcomes = _run(
+            plan,
+            schedule,
+            force,
+            stage_environment(min(at_once, width(plan, may_change(plan)))),
+        )
+    except (KeyboardInterrupt, TerminationSignal, CancelledOnPageError):
+        if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker sent the signal, and reports the cancellation itself
+            raise
+        return Cancelled(message="cancelled; the stages that were running have been ended")
+    Console().print(result_table(plan, outcomes))
+    create_markdown_artifact(
+        markdown(plan, outcomes, read_metrics(plan)),
+        key="results",
+        description="Results",
+    )
+    return _final_state(plan, outcomes)
+
+
+def _run(plan: Plan, schedule: Schedule, force: bool, environment: dict[str, str]) -> dict[str, Outcome]:
+    """Run the plan to its end and return how each stage that started ended. However it ends, no stage is left."""
+    outcomes: dict[str, Outcome] = {}
+    futures: dict[str, PrefectFuture[Any]] = {}
+    ended: queue.Queue[str] = queue.Queue()
+    with serial_records(plan), StageRunner(environment) as runner:
+        try:
+            while True:
+                for address in schedule.start():
+                    upstream = [futures[need] for need in plan[address].needs]
+                    futures[address] = _task(plan[address], runner, force, outcomes).submit(wait_for=upstream)
+                    futures[address].add_done_callback(partial(_put, ended, address))
+                if not schedule.running:
+                    return outcomes
+                address = _next(ended)
+                outcome = outcomes.setdefault(address, Outcome("failed", 0.0, "Prefect ended its task"))
+                schedule.end(address, succeeded=not outcome.failed)
+        finally:
+            runner.stop()
+            for address in schedule.running:
+                futures[address].wait()
+
+
+def _task(stage: Stage, runner: StageRunner, force: bool, outcomes: dict[str, Outcome]) -> Task[..., Any]:
+    """Wrap one stage; it is tried once more only where it was stopped from outside: killed, or the machine failed it.
+
+    A stage that ended with an error of its own would end so again, after the same time.
+    """
+    unchanged = not stage.reasons and all(outcomes[need].kind == "unchanged" for need in stage.needs)
+
+    def run_stage() -> State[Any]:
+        outcome = Outcome("unchanged", 0.0)
+        if not unchanged:
+            run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
+            outcome = runner.run(stage.address, get_run_logger().info, force, run_id)
+        outcomes[stage.address] = outcome
+        return _state(outcome)
+
+    def stopped_from_outside(*_: object) -> bool:
+        return outcomes[stage.address].kind == "interrupted"
+
+    return Task(
+        run_stage,
+        name=stage.address,
+        task_run_name=stage.address,
+        cache_policy=NO_CACHE,
+        retries=1,
+        retry_condition_fn=stopped_from_outside,
+    )
+
+
+def _put(ended: queue.Queue[str], address: str, _future: PrefectFuture[Any]) -> None:
+    ended.put(address)
+
+
+def _next(ended: queue.Queue[str]) -> str:
+    while True:
+        try:
+            return ended.get(timeout=CANCEL_POLL_SECONDS)
+        except queue.Empty:
+            _check_page()
+
+
+def _check_page() -> None:
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(flow_run.id).state
+    if state and (state.is_cancelling() or state.is_cancelled()):
+        raise CancelledOnPageError
+
+
+def _state(outcome: Outcome) -> State[Any]:
+    match outcome.kind:
+        case "ran":
+            return Completed(message=f"ran in {outcome.seconds:.1f} s")
+        case "restored":
+            return Completed(name="Cached", message="its outputs came back from DVC's run cache")
+        case "unchanged":
+            return Completed(name="Cached", message="nothing it reads or writes has changed")
+        case "cancelled":
+            return Cancelled(message=f"ended after {outcome.seconds:.1f} s")
+        case "failed" | "interrupted":
+            return Failed(message=outcome.message)
+
+
+def _final_state(plan: Plan, outcomes: dict[str, Outcome]) -> State[Any]:
+    failed = [address for address, outcome in outcomes.items() if outcome.failed]
+    if failed:
+        return Failed(message=f"{len(failed)} of {len(plan)} stages failed: {', '.join(failed)}")
+    ran = sum(outcome.kind == "ran" for outcome in outcomes.values())
+    return Completed(message=f"stages: {ran} ran, {len(plan) - ran} cached")

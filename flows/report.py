@@ -1,0 +1,119 @@
+"""What is shown of a plan and of a run: tables on the terminal, Markdown in Prefect."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from flows.graph import Plan, Stage, may_change
+from flows.stages import Outcome
+
+STYLES = {
+    "run": "yellow",
+    "may run": "cyan",
+    "cached": "green",
+    "completed": "green",
+    "failed": "red",
+}
+
+
+def plan_table(plan: Plan) -> Table:
+    """Show what would run and why, what may run, and what is cached."""
+    changing = set(may_change(plan))
+    table = _table("stage", "would", "why")
+    for stage in plan.values():
+        state = "run" if stage.reasons else "may run" if stage.address in changing else "cached"
+        _add(table, stage.address, state, _why(stage, changing))
+    return table
+
+
+def result_table(plan: Plan, outcomes: dict[str, Outcome]) -> Table:
+    """Show how each stage of a run ended."""
+    table = _table("stage", "state", "seconds", "note")
+    for address, state, seconds, note in _results(plan, outcomes):
+        _add(table, address, state, seconds, note)
+    return table
+
+
+def markdown(plan: Plan, outcomes: dict[str, Outcome], metrics: dict[str, Any]) -> str:
+    """Show how each stage ended, the metrics DVC keeps of it, and its reports."""
+    rows = ["| stage | state | seconds | note |", "| --- | --- | ---: | --- |"]
+    rows += [f"| {' | '.join(map(_cell, row))} |" for row in _results(plan, outcomes)]
+    figures = [f"| {_cell(stage)} | {_cell(name)} | {value} |" for stage, name, value in _figures(metrics)]
+    if figures:
+        rows += ["", "| stage | metric | value |", "| --- | --- | ---: |", *figures]
+    return "\n".join([*rows, "", *_links(plan)])
+
+
+def _why(stage: Stage, changing: set[str]) -> str:
+    if stage.reasons:
+        return "; ".join(stage.reasons)
+    upstream = [need for need in stage.needs if need in changing]
+    return f"if {', '.join(upstream)} gives another output" if upstream else ""
+
+
+def _results(plan: Plan, outcomes: dict[str, Outcome]) -> Iterator[tuple[str, str, str, str]]:
+    for address in plan:
+        outcome = outcomes.get(address)
+        if outcome is None:
+            yield address, "not run", "", "another stage failed first"
+        else:
+            yield address, _state(outcome), f"{outcome.seconds:.1f}", _note(outcome)
+
+
+def _state(outcome: Outcome) -> str:
+    names = {
+        "ran": "completed",
+        "restored": "cached",
+        "unchanged": "cached",
+        "interrupted": "failed",
+    }
+    return names.get(outcome.kind, outcome.kind)
+
+
+def _note(outcome: Outcome) -> str:
+    if outcome.kind == "restored":
+        return "from DVC's run cache"
+    return outcome.message.splitlines()[-1] if outcome.message else ""
+
+
+def _figures(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for address, content in metrics.items():
+        for name, value in _leaves(content):
+            yield address, name, value
+
+
+def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Flatten nested metrics to `a.b.c`; texts and lists are no figures."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield prefix, f"{content:.6g}"
+
+
+def _links(plan: Plan) -> list[str]:
+    """Name the pages that stages made; a path, since Prefect's page may not open files."""
+    return [
+        f"- {stage.address}: `{path}`"
+        for stage in plan.values()
+        for path in stage.outputs
+        if path.suffix == ".html" and path.exists()
+    ]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    return table
+
+
+def _add(table: Table, address: str, state: str, *cells: str) -> None:
+    style = STYLES.get(state, "magenta")
+    table.add_row(escape(address), f"[{style}]{state}[/{style}]", *map(escape, cells))

@@ -1,0 +1,80 @@
+"""Run the DVC pipeline of the current folder in parallel: `python flows/train.py [STAGE…]`.
+
+DVC is asked first. When nothing has changed there is nothing to do, and neither Prefect nor a server is started.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder a user runs it in is any DVC repository
+
+PREFECT_DEFAULTS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its 20 s are too few on a busy machine
+    "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s | %(message)s",
+}
+
+
+def main(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STAGE",
+            help="Stages (train@digits), groups (train) or systems (digits).",
+        ),
+    ] = None,
+    downstream: Annotated[bool, typer.Option(help="Also what depends on them.")] = False,
+    force: Annotated[bool, typer.Option(help="Also what has not changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")] = False,
+    keep_going: Annotated[bool, typer.Option(help="After a failure, go on with what does not need it.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stages to run at once; one a core if not given."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N",
+            help="At most N at once of the stages with `meta: {limits: [NAME]}`.",
+        ),
+    ] = None,
+) -> None:
+    """Bring stages and all they need up to date, independent ones at the same time. Without STAGE: all of dvc.yaml."""
+    from dvc.exceptions import DvcException
+
+    from flows.graph import SelectionError, may_change, read_plan
+    from flows.report import plan_table
+
+    limits = dict(_limit(text) for text in limit or ())
+    try:
+        plan = read_plan(stages or (), downstream, force)
+    except (SelectionError, DvcException) as error:
+        sys.exit(f"error: {error}")
+    if dry_run or not may_change(plan):
+        Console().print(plan_table(plan))
+        return
+    os.environ.update({**PREFECT_DEFAULTS, **os.environ})
+    from flows.pipeline import train
+
+    state = train(stages, downstream, force, keep_going, jobs, limits, return_state=True)
+    sys.exit(0 if state.is_completed() else 130 if state.is_cancelled() else 1)
+
+
+def _limit(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    if not name or not count.isdecimal() or int(count) < 1:
+        raise typer.BadParameter(
+            f"{text!r} is not NAME=N with N at least 1, as in gpu=1",
+            param_hint="--limit",
+        )
+    return name, int(count)
+
+
+if __name__ == "__main__":
+    typer.run(main)
