@@ -1,0 +1,75 @@
+"""Fixtures that several rooms share: a DVC repository of small stages, and a Prefect server for the whole session."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from tests.dvc_repositories import DvcRepository, quiet_environment
+from tests.projects import ROOT, Project
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the API of a Prefect server of its own, on a free port, with its own database."""
+    folder = tmp_path_factory.mktemp("prefect-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, env=quiet_environment(folder), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api/health", server)
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real raw data of the shipped systems, fetched as a user does; the user's download cache makes it quick."""
+    from tidemill.config import load_project
+    from tidemill.data.fetch import fetch
+
+    folder = tmp_path_factory.mktemp("data")
+    fetch(load_project(ROOT / "params.yaml").sources, folder, ["mnist", "reviews"])
+    return folder
+
+
+@pytest.fixture
+def new_project(tmp_path: Path) -> Callable[[], Project]:
+    """Make a small project of real stages, in a folder of its own."""
+    return lambda: Project(tmp_path / "project")
+
+
+@pytest.fixture
+def new_repository(tmp_path: Path) -> Callable[[str], DvcRepository]:
+    """Make DVC repositories by name, each in its own folder, without any Prefect server configured."""
+    environment = quiet_environment(tmp_path)
+    return lambda name: DvcRepository(tmp_path / name, environment)
+
+
+@pytest.fixture
+def repository(new_repository: Callable[[str], DvcRepository], prefect_url: str) -> DvcRepository:
+    """A DVC repository whose flows report to the session's Prefect server."""
+    made = new_repository("repository")
+    made.environment["PREFECT_API_URL"] = prefect_url
+    return made
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(address):
+                return
+        except URLError:
+            time.sleep(0.1)
+    pytest.fail(f"the Prefect server ended with {server.returncode}")

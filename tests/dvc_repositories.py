@@ -1,0 +1,73 @@
+"""Small DVC repositories and the flow's command, for the tests of the flow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TRAIN = Path(__file__).parents[1] / "flows" / "train.py"
+DVC = Path(sys.executable).with_name("dvc")
+
+
+class DvcRepository:
+    """A Git and DVC repository in an empty folder, with stages that are one shell command each."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        folder.mkdir(parents=True, exist_ok=True)
+        self.command("git", "init", "--quiet")
+        self.command(str(DVC), "init", "--quiet")
+
+    def stages(self, **stages: dict[str, Any]) -> None:
+        """Write dvc.yaml."""
+        self.write("dvc.yaml", yaml.safe_dump({"stages": stages}, sort_keys=False))
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def repro(self, *arguments: str) -> str:
+        """Run plain `dvc repro`; return what it says."""
+        return self.command(str(DVC), "--wait-for-lock", "repro", *arguments)
+
+    def command(self, *command: str) -> str:
+        run = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout + run.stderr
+
+    def flow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the flow to its end; both of its outputs are in `stdout`."""
+        with self.start_flow(*arguments, **environment) as process:
+            text, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, text)
+
+    def start_flow(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(TRAIN), *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def quiet_environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which neither DVC nor Prefect touches anything outside `folder`, or the network."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DVC_"))}
+    return kept | {
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(folder / "dvc-site-cache"),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "COLUMNS": "200",
+    }

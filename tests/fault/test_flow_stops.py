@@ -1,0 +1,125 @@
+"""What a flow leaves behind when it, a stage or a lock is in trouble: no process, no lock, no half-made output."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.dvc_repositories import DVC, DvcRepository
+
+STUBBORN = """
+trap 'exit 0' TERM INT   # claims to have ended well
+if [ -e go ]; then echo whole > end; exit; fi
+echo half > end
+sleep 1000 &
+echo $! > child.new && mv child.new child
+wait
+"""
+"""A stage that, until a file `go` is there, makes half an output and waits for a process it started."""
+
+
+def stubborn(repository: DvcRepository) -> DvcRepository:
+    repository.write("script", STUBBORN)
+    repository.stages(stubborn={"cmd": "sh script", "deps": ["script"], "outs": ["end"]})
+    return repository
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        if process.poll() is not None:
+            pytest.fail(process.communicate()[0])
+        time.sleep(0.05)
+
+
+def wait_until_gone(pid: int) -> None:
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.05)
+
+
+def assert_clean_and_able_to_go_on(repository: DvcRepository) -> None:
+    """Without waiting for any lock DVC finds the stage not done; the next run does it."""
+    assert "stubborn" in repository.command(str(DVC), "status")
+    assert not (repository.folder / "dvc.lock").exists()
+    repository.write("go", "")
+    run = repository.flow()
+    assert run.returncode == 0, run.stdout
+    assert repository.read("end") == "whole\n"
+    assert "up to date" in repository.repro()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_ending_the_flow_ends_its_stages(repository: DvcRepository, number: signal.Signals) -> None:
+    flow = stubborn(repository).start_flow()
+    wait_for(repository.folder / "child", flow)
+    child = int(repository.read("child"))
+    flow.send_signal(number)
+    text, _ = flow.communicate()
+    assert flow.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), text
+    wait_until_gone(child)
+    assert_clean_and_able_to_go_on(repository)
+
+
+def test_cancelling_on_the_page(repository: DvcRepository, prefect_url: str) -> None:
+    flow = stubborn(repository).start_flow()
+    wait_for(repository.folder / "child", flow)
+    child = int(repository.read("child"))
+    running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}, "sort": "START_TIME_DESC"}
+    run = ask(f"{prefect_url}/flow_runs/filter", running)[
+        0
+    ]  # a flow that was killed before stands there as running too
+    ask(f"{prefect_url}/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    text, _ = flow.communicate()
+    assert flow.returncode == 130, text
+    wait_until_gone(child)
+    (after,) = ask(f"{prefect_url}/flow_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+    assert after["state"]["type"] == "CANCELLED"
+    assert_clean_and_able_to_go_on(repository)
+
+
+def ask(url: str, body: object) -> list[dict[str, dict[str, str]]]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        answer: list[dict[str, dict[str, str]]] = json.load(response)
+        return answer
+
+
+def test_a_stage_whose_processes_are_killed_is_done_again(repository: DvcRepository) -> None:
+    flow = stubborn(repository).start_flow()
+    wait_for(repository.folder / "child", flow)
+    repository.write("go", "")
+    group = os.getpgid(int(repository.read("child")))
+    os.killpg(group, signal.SIGKILL)
+    text, _ = flow.communicate()
+    assert flow.returncode == 0, text
+    assert repository.read("end") == "whole\n"
+
+
+def test_the_lock_of_another_process_is_waited_for(repository: DvcRepository) -> None:
+    """Longer than the three seconds after which DVC itself gives up."""
+    stubborn(repository).write("go", "")
+    hold = "from dvc.repo import Repo; import time\nwith Repo().lock: open('held', 'w'); time.sleep(5)"
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=repository.folder, text=True) as holder:
+        wait_for(repository.folder / "held", holder)
+        run = repository.flow()
+    assert run.returncode == 0, run.stdout
+
+
+def test_a_stage_that_another_process_runs_is_waited_for(repository: DvcRepository) -> None:
+    stubborn(repository)
+    command = [str(DVC), "repro"]
+    with subprocess.Popen(command, cwd=repository.folder, env=repository.environment, text=True) as other:
+        wait_for(repository.folder / "child", other)
+        flow = repository.start_flow()
+        waiting = any("waiting: " in line for line in flow.stdout or ())
+        os.kill(int(repository.read("child")), signal.SIGTERM)
+    assert waiting
+    text, _ = flow.communicate()
+    assert flow.returncode == 0, text
+    assert "cached" in text

@@ -1,0 +1,154 @@
+"""A small storyteller through its stages: what it learns, what it says of odd prompts, and what its report shows."""
+
+import json
+import random
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tidemill.errors import TidemillError
+from tidemill.files import read_json
+from tidemill.tasks._predictor import Predictor
+
+SOUNDS = {"dog": "woof", "cat": "meow", "cow": "moo", "duck": "quack", "sheep": "baa"}
+NAMES = ["Anna", "Bela", "Carl", "Dora", "Egon", "Faye", "Gus", "Hana"]
+PLACES = ["barn", "town", "garden", "river", "wood"]
+SYSTEM: dict[str, Any] = {
+    "task": "text_generation",
+    "source": {"path": "raw", "format": "json_records", "options": {"text": "{title}\n\n{lines}"}},
+    "ingest": {"valid": 0.1, "test": 0.1, "near_duplicates": None},
+    "validate": {},
+    "tokenize": {"vocabulary": 400, "length": 32},
+    "model": {"name": "gpt2", "width": 64, "heads": 4, "layers": 2, "dropout": 0.0},
+    "training": {
+        "epochs": 8,
+        "batch": 8,
+        "optimizer": "adamw",
+        "lr": 0.003,
+        "schedule": {"name": "cosine", "warmup": 0.1},
+        "threads": 1,
+    },
+    "evaluate": {"resamples": 100},
+    "gates": {"thresholds": {"compression": 4.0}},
+}
+
+
+def story(chance: random.Random) -> dict[str, Any]:
+    """Sentences about some animals, each of which says the same in every story."""
+    name, place = chance.choice(NAMES), chance.choice(PLACES)
+    animals = [chance.choice(list(SOUNDS)) for _ in range(chance.randint(2, 6))]
+    lines = [f"{name} hears the {animal} say {SOUNDS[animal]}." for animal in animals]
+    return {"title": f"{name} in the {place}", "lines": lines}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose storyteller went through all stages up to its evaluation."""
+    folder = tmp_path_factory.mktemp("stories")
+    chance = random.Random(0)
+    stories = [story(chance) for _ in range(700)]
+    stories += [{"title": "no lines"}, stories[0]]
+    (folder / "raw").mkdir()
+    (folder / "raw" / "stories.json").write_text(json.dumps(stories), encoding="utf-8")
+    with (folder / "params.yaml").open("w") as stream:
+        YAML().dump({"systems": {"stories": SYSTEM}}, stream)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["stage", "stories"])
+        for stage in ("ingest", "validate", "tokenize", "train", "evaluate"):
+            import_module(f"pipelines.{stage}").main()
+    return folder / "artifacts" / "stories"
+
+
+@pytest.fixture(scope="module")
+def predictor(made: Path) -> Predictor:
+    return Predictor(made / "train" / "model")
+
+
+def told(predictor: Predictor, prompt: str, **options: Any) -> str:
+    (row,) = predictor.predict([prompt], **{"temperature": 0.0, "new_tokens": 12, **options}).to_dict("records")
+    assert 0 < row["confidence"] <= 1
+    return str(row["prediction"])
+
+
+def test_it_learned_more_than_its_baselines(made: Path) -> None:
+    evaluation = read_json(made / "evaluate" / "evaluation.json")
+    assert evaluation["main_metric"] == "compression"
+    assert evaluation["metrics"]["perplexity"]["value"] < 4
+    assert evaluation["difference_to_compressor"]["low"] > 0
+    assert set(evaluation["baselines"]["n-gram"]) == {"compression", "bits_per_byte"}
+
+
+def test_unusable_and_repeated_texts_are_rejected_with_the_reason(made: Path) -> None:
+    rejected = pd.read_parquet(made / "ingest" / "rejected.parquet")
+    assert "no field 'lines'" in set(rejected["reason"]) and "exact copy" in set(rejected["reason"])
+
+
+def test_each_test_text_has_its_likelihood(made: Path) -> None:
+    rows, predictions = (
+        pd.read_parquet(made / part) for part in ("ingest/test.parquet", "evaluate/predictions.parquet")
+    )
+    assert predictions["id"].tolist() == rows["id"].tolist()
+    assert predictions["bytes"].tolist() == [len(text.encode()) for text in rows["text"]]
+    assert (predictions["nll"] > 0).all() and (predictions["tokens"] > 0).all()
+
+
+def test_the_report_and_the_card_tell_of_texts(made: Path) -> None:
+    page = (made / "evaluate" / "report.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("bits per byte", "compressor baseline", "n-gram baseline"))
+    assert "Class by class" not in page
+    assert "compression" in (made / "evaluate" / "model-card.md").read_text(encoding="utf-8")
+
+
+class TestInvariance:
+    """What must not change a continuation."""
+
+    def test_the_rows_beside_it(self, predictor: Predictor) -> None:
+        prompts = ["Anna hears the dog say woof.", "Dora in the", "", "Gus hears the cow"]
+        together = predictor.predict(prompts, seed=3)["prediction"].tolist()
+        assert together == [predictor.predict([prompt], seed=3)["prediction"][0] for prompt in prompts]
+
+    def test_line_ends_and_a_byte_order_mark(self, predictor: Predictor) -> None:
+        assert told(predictor, "\ufeffAnna in the barn\r\n\r\nAnna hears") == told(
+            predictor, "Anna in the barn\n\nAnna hears"
+        )
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_name_swapped(self, predictor: Predictor, name: str) -> None:
+        assert told(predictor, f"{name} in the barn\n\n{name} hears the cat say").startswith(" meow.")
+
+
+class TestDirection:
+    """What must change a continuation."""
+
+    @pytest.mark.parametrize(("animal", "sound"), SOUNDS.items())
+    def test_another_animal_says_something_else(self, predictor: Predictor, animal: str, sound: str) -> None:
+        assert told(predictor, f"Carl in the wood\n\nCarl hears the {animal} say").startswith(f" {sound}.")
+
+    def test_another_seed_tells_another_story(self, predictor: Predictor) -> None:
+        found = {told(predictor, "Anna", temperature=1.0, new_tokens=40, seed=seed) for seed in range(4)}
+        assert len(found) > 1
+
+
+class TestMinimumFunction:
+    """Odd prompts are gone on with, never an error. `told` itself holds the answer to that."""
+
+    @pytest.mark.parametrize(
+        "prompt",
+        ["", " ", "Anna", "Anna hears the dog say woof. " * 500, "秦川雄帝宅，", "שלום 🏠🏠", "<|endoftext|>", "\0"],
+        ids=["empty", "blank", "short", "very long", "Chinese", "right to left", "the token between texts", "control"],
+    )
+    def test_it_goes_on(self, predictor: Predictor, prompt: str) -> None:
+        told(predictor, prompt)
+
+    def test_it_stops_where_asked(self, predictor: Predictor) -> None:
+        assert "." not in told(predictor, "Anna hears", stop=["."])
+
+    def test_a_wrong_option_is_told(self, predictor: Predictor) -> None:
+        with pytest.raises(TidemillError, match="temprature"):
+            predictor.predict(["Anna"], temprature=1.0)

@@ -1,0 +1,63 @@
+"""Facts of made-up models, for the tests of what is made from them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill import tasks
+from tidemill.config import Evaluate
+from tidemill.evaluation.facts import Facts
+from tidemill.evaluation.measure import measure
+from tidemill.tasks import _baselines
+
+PARAMS = Evaluate(resamples=100)
+
+
+def rows_of(texts: list[str], labels: list[str]) -> pd.DataFrame:
+    """Test rows whose labels come in turn."""
+    ids = [f"{number:016x}" for number in range(len(texts))]
+    given = [labels[number % len(labels)] for number in range(len(texts))]
+    origin = [f"reviews.csv:{number + 2}" for number in range(len(texts))]
+    return pd.DataFrame({"id": ids, "text": texts, "label": given, "row": origin})
+
+
+def predictions(rows: pd.DataFrame, labels: list[str], right: float) -> pd.DataFrame:
+    """Answers of which about the share `right` are right."""
+    rng = np.random.default_rng(0)
+    chances = rng.dirichlet(np.ones(len(labels)), size=len(rows))
+    for place, label in enumerate(rows["label"]):
+        if rng.random() < right:
+            chances[place] = np.roll(np.sort(chances[place]), labels.index(label) + 1)
+    answers = {
+        "id": rows["id"],
+        "label": rows["label"],
+        "prediction": [labels[number] for number in chances.argmax(axis=1)],
+        "confidence": chances.max(axis=1),
+        "probabilities": list(chances),
+    }
+    return pd.DataFrame(answers)
+
+
+def facts(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task_name: str = "text_classification") -> Facts:
+    """All that is known of a model whose answers are right as often as `right` says."""
+    task, spec = tasks.load(task_name), {"labels": labels}
+    answers = task.score(predictions(rows, labels, right), spec)
+    baselines = {"majority": _baselines.majority(rows, rows, spec)}
+    hashes: dict[str, Any] = {"system": "reviews", "task": task_name, "weights_sha256": "ab" * 32}
+    return Facts(
+        meanings=task.MEANINGS,
+        evaluation=hashes | measure(task, spec, rows, answers, baselines, PARAMS),
+        rows=rows,
+        inputs=task.INPUTS,
+        predictions=answers,
+        plots=task.plots(answers, spec),
+        curves=pd.DataFrame(
+            [(step, f"{part}/loss", 1 / step) for step in (1, 2, 3) for part in ("train", "val")],
+            columns=["step", "name", "value"],
+        ),
+        profile={"rows": {"train": 900, "valid": 100, "test": len(rows)}, "rejected": {"exact copy": 12}},
+        config={"model": {"name": "lstm"}, "tokenize": {}, "spec": spec | {"splits": {"train": {"sha256": "cd" * 32}}}},
+        training={"lr": 0.001, "clip": None},
+        latency={"examples": 1, "p50_ms": 1.0, "p95_ms": 2.0, "slowest": [{"id": rows["id"][0], "ms": 3.0}]},
+    )

@@ -1,0 +1,141 @@
+"""The report and the model card: complete, self-contained, and the data in them is never markup."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.unit.evaluation.examples import facts, rows_of
+from tidemill.evaluation import card, figures, report
+from tidemill.evaluation.facts import Facts, verdict
+
+HOSTILE = "<script>alert('x')</script> & </p> {{ 7 * 7 }} **bold** | [link](address)"
+LABELS = ["<b>bad</b>", "good|fine"]
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Facts:
+    return facts(rows_of([f"{HOSTILE} {number}" for number in range(60)], LABELS), LABELS)
+
+
+def test_the_report_shows_hostile_text_as_text(hostile: Facts) -> None:
+    page = report.render(hostile)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
+    assert "<b>bad" not in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_the_report_needs_nothing_else(hostile: Facts) -> None:
+    page = report.render(hostile)
+    addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)""", page)
+    inside = [address for pair in addresses for address in pair if address]
+    assert all(address.startswith(("data:", "#")) for address in inside)
+    assert "default-src 'none'" in page
+
+
+def test_the_report_tells_the_whole_story(hostile: Facts) -> None:
+    page = report.render(hostile)
+    for told in ("accuracy", "calibration error", "majority baseline", "exact copy", "12", "reviews.csv:", "abababab"):
+        assert told in page
+    assert page.count("<svg") == 3, "comparison, calibration and one curve"
+    assert verdict(hostile) in page
+
+
+def test_the_same_facts_give_the_same_documents(hostile: Facts) -> None:
+    assert report.render(hostile) == report.render(hostile)
+    assert card.render(hostile) == card.render(hostile)
+
+
+def test_figures_take_the_colours_of_the_page(hostile: Facts) -> None:
+    figure = figures.calibration(hostile.plots["calibration"])
+    assert "var(--accent)" in figure
+    assert not [stand_in for stand_in in figures.COLOURS if stand_in in figure]
+    assert ElementTree.fromstring(figure).get("role") == "img"
+
+
+def test_only_pixels_of_a_picture_get_into_the_report() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (28, 20), 200).save(buffer, "PNG")
+    content = buffer.getvalue() + b"<script>"
+    rows = rows_of(["-"] * 40, ["0", "1"]).rename(columns={"text": "image"}).assign(image=content)
+    page = report.render(facts(rows, ["0", "1"], task_name="image_classification"))
+    shown = {base64.b64decode(found) for found in re.findall(r'src="data:image/png;base64,([^"]+)"', page)}
+    (picture,) = shown
+    assert b"<script>" not in picture
+    assert Image.open(io.BytesIO(picture)).size == (28, 20)
+
+
+def test_a_model_without_a_mistake() -> None:
+    labels = ["no", "yes"]
+    rows = rows_of([f"text {number}" for number in range(40)], labels)
+    perfect = facts(rows, labels, right=1)
+    answers = perfect.predictions.assign(prediction=rows["label"])
+    plots = perfect.plots | {"confusion": pd.DataFrame({"actual": rows["label"], "predicted": rows["label"]})}
+    page = report.render(replace(perfect, predictions=answers, plots=plots))
+    assert "surest of its mistakes" not in page
+
+
+def test_a_task_without_labels_shows_the_rows_of_highest_loss(hostile: Facts) -> None:
+    told = hostile.evaluation | {"per_class": {}}
+    answers = hostile.predictions[["id", "loss"]].assign(loss=[float(number) for number in range(60)])
+    unlabelled = replace(hostile, evaluation=told, predictions=answers, plots={}, rows=hostile.rows.assign(label=None))
+    page = report.render(unlabelled)
+    assert "Where it did worst" in page
+    assert re.findall(r"loss <b>([\d.]+)</b>", page) == [f"{number:.1f}" for number in range(59, 47, -1)]
+    assert 'class="wrong"' not in page
+    assert "## Evaluation" in card.render(unlabelled)
+
+
+def test_two_hundred_classes_stay_readable() -> None:
+    labels = [f"class {number:03}" for number in range(200)]
+    page = report.render(facts(rows_of([f"text {number}" for number in range(600)], labels), labels))
+    assert "The 50 weakest of 200 classes" in page
+    assert 'class="matrix"' not in page
+    assert "taken for" in page
+
+
+def test_a_long_text_is_shortened() -> None:
+    page = report.render(facts(rows_of(["word " * 5000] * 40, ["no", "yes"]), ["no", "yes"], right=0.2))
+    assert len(page) < 200_000
+    assert "word…" in page
+
+
+@pytest.mark.parametrize(
+    ("difference", "told"),
+    [
+        ({"value": 0.05, "low": 0.04, "high": 0.06}, "beats the majority baseline by 0.050 (0.040 to 0.060)"),
+        ({"value": -0.05, "low": -0.06, "high": -0.04}, "falls short of the majority baseline by 0.050"),
+        ({"value": 0.01, "low": -0.01, "high": 0.03}, "cannot be told apart from the majority baseline: +0.010"),
+    ],
+)
+def test_the_verdict_says_no_more_than_the_interval(hostile: Facts, difference: dict[str, float], told: str) -> None:
+    changed = replace(hostile, evaluation=hostile.evaluation | {"difference_to_majority": difference})
+    assert told in verdict(changed)
+    assert told in report.render(changed)
+    assert told in card.render(changed)
+
+
+def test_the_card_has_its_headings_and_plain_data(hostile: Facts) -> None:
+    text = card.render(hostile)
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "Intended use",
+        "Limitations",
+        "Training data",
+        "Training procedure",
+        "Evaluation",
+        "Lineage",
+    ]
+    assert "<b>" not in text
+    assert "good\\|fine" in text
+    assert "pipeline_tag: text-classification" in text.split("---")[1]
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    for table in tables:
+        columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(columns) == 1, f"a table whose rows differ in columns:\n{table}"

@@ -1,0 +1,133 @@
+"""Small candidates, made of real parts without training: pictures of bars, and a network with drawn weights."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from tidemill import models, tasks
+from tidemill.config import System, load_system
+from tidemill.evaluation.measure import measure
+from tidemill.files import read_json, sha256_file, write_json
+
+PARAMS = """
+systems:
+  bars:
+    task: image_classification
+    source: {path: data/bars, format: idx, options: {splits: {train: train, test: t10k}}}
+    ingest: {}
+    validate: {}
+    tokenize: {size: [8, 8], channels: 1}
+    model: {name: mlp, hidden: [4]}
+    training: {}
+    evaluate: {resamples: 200}
+    gates: {thresholds: {accuracy: 0.1}}
+"""
+TEXT_PARAMS = """
+systems:
+  reviews:
+    task: text_classification
+    source: {path: data/reviews, format: text, options: {label: name}}
+    ingest: {}
+    validate: {}
+    tokenize: {unit: characters, vocabulary: 50, length: 12}
+    model: {name: lstm, embedding: 4, hidden: 4}
+    training: {}
+    evaluate: {resamples: 200}
+    gates: {thresholds: {accuracy: 0.1}}
+"""
+WORDS = {"good": ["fine food", "very nice", "good and cheap"], "bad": ["cold soup", "never again", "bad and late"]}
+
+
+def picture(label: int, brightness: int) -> bytes:
+    """An 8 x 8 picture with one bright column."""
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:, label] = brightness
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def pictures(rows: int, first: int) -> pd.DataFrame:
+    """Pictures of three classes; `first` keeps the ids of two tables apart."""
+    labels = [number % 3 for number in range(rows)]
+    return pd.DataFrame(
+        {
+            "id": [f"{first + number:016x}" for number in range(rows)],
+            "image": [picture(label, 100 + number) for number, label in enumerate(labels)],
+            "label": [str(label) for label in labels],
+        }
+    )
+
+
+def texts(rows: int, first: int) -> pd.DataFrame:
+    """Reviews of two classes."""
+    labels = ["good" if number % 2 else "bad" for number in range(rows)]
+    chosen = [WORDS[label][number % 3] for number, label in enumerate(labels)]
+    ids = [f"{first + number:016x}" for number in range(rows)]
+    return pd.DataFrame({"id": ids, "text": chosen, "label": labels})
+
+
+def write_candidate(root: Path, name: str, params: str, seed: int = 0, test_rows: int = 30) -> System:
+    """Write `params.yaml` and the outputs of the stages before `register` as they would stand in a project."""
+    (root / "params.yaml").write_text(params)
+    system = load_system(name, root / "params.yaml")
+    folder = root / "artifacts" / name
+    rows = pictures if system.task == "image_classification" else texts
+    tables = {"train": rows(30, 1000), "valid": rows(6, 2000), "test": rows(test_rows, 3000)}
+    for split, table in tables.items():
+        (folder / "ingest").mkdir(parents=True, exist_ok=True)
+        table.to_parquet(folder / "ingest" / f"{split}.parquet", index=False)
+    write_model(folder / "train", system, tables["train"], seed)
+    predict_and_evaluate(folder, system)
+    return system
+
+
+def write_model(folder: Path, system: System, train: pd.DataFrame, seed: int) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    model = folder / "model"
+    model.mkdir(parents=True, exist_ok=True)
+    task = tasks.load(system.task)
+    tokenizer = task.fit(iter([train]), system.tokenize)
+    spec = task.specify(iter([train]), system.tokenize, tokenizer)
+    if tokenizer is not None:
+        tokenizer.save(str(model / "tokenizer.json"))
+    torch.manual_seed(seed)
+    save_file(models.build(system.model, spec).state_dict(), model / "model.safetensors")
+    config = {"task": system.task, "model": system.model.model_dump(mode="json"), "spec": spec, "device": "cpu"}
+    write_json(model / "config.json", config | {"tokenize": system.tokenize.model_dump(mode="json")})
+    curve = {"step": range(1200), "name": "train/loss", "value": [1 / (1 + step) for step in range(1200)]}
+    pd.DataFrame(curve).to_csv(folder / "curves.csv", index=False)
+
+
+def predict_and_evaluate(folder: Path, system: System) -> None:
+    """Write the outputs of the evaluate stage for the model and the test table that stand in a folder."""
+    from tidemill.tasks._predictor import Predictor
+
+    test = pd.read_parquet(folder / "ingest" / "test.parquet")
+    predictor = Predictor(folder / "train" / "model")
+    write_evaluation(folder, system, test, test[["id", "label"]].join(predictor.predict(test)))
+
+
+def write_evaluation(folder: Path, system: System, test: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Write predictions for the test rows, and what they are worth."""
+    results, model, task = folder / "evaluate", folder / "train" / "model", tasks.load(system.task)
+    spec = read_json(model / "config.json")["spec"]
+    results.mkdir(exist_ok=True)
+    task.score(predictions, spec).to_parquet(results / "predictions.parquet", index=False)
+    weights = {"weights_sha256": sha256_file(model / "model.safetensors")}
+    write_json(results / "evaluation.json", weights | measure(task, spec, test, predictions, {}, system.evaluate))
+    (results / "report.html").write_text("<p>report</p>")
+    (results / "model-card.md").write_text("# card\n")
+
+
+def perfect(test: pd.DataFrame, labels: list[str], wrong: int = 0) -> pd.DataFrame:
+    """Sure predictions that are all right, but for the first `wrong` rows."""
+    chosen = list(test["label"])
+    chosen[:wrong] = [next(other for other in labels if other != label) for label in chosen[:wrong]]
+    chances = [[0.9 if label == name else 0.1 / (len(labels) - 1) for name in labels] for label in chosen]
+    return test[["id", "label"]].assign(prediction=chosen, confidence=0.9, probabilities=chances)

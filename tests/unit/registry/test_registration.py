@@ -1,0 +1,215 @@
+"""A candidate becomes a version once, and a challenger only when its gates say so."""
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from tests.unit.registry.candidates import (
+    PARAMS,
+    perfect,
+    pictures,
+    predict_and_evaluate,
+    write_candidate,
+    write_evaluation,
+    write_model,
+)
+from tidemill.config import System
+from tidemill.errors import TidemillError
+from tidemill.files import sha256_file, write_json
+from tidemill.registry import registration, tracking
+from tidemill.registry.tracking import Point, training_run
+
+LABELS = ["0", "1", "2"]
+
+
+@pytest.fixture
+def system(project: Path) -> System:
+    """A candidate of the system `bars` that passes its gates."""
+    return write_candidate(project, "bars", PARAMS)
+
+
+def register(system: System) -> dict[str, object]:
+    return registration.register("bars", system, Path("artifacts/bars"))
+
+
+def with_gates(system: System, **gates: object) -> System:
+    return system.model_copy(update={"gates": system.gates.model_copy(update=gates)})
+
+
+def evaluate_as(system: System, wrong: int) -> None:
+    """Replace the evaluation by that of a model which gets the first rows of the test table wrong."""
+    folder = Path("artifacts/bars")
+    test = pd.read_parquet(folder / "ingest" / "test.parquet")
+    write_evaluation(folder, system, test, perfect(test, LABELS, wrong))
+
+
+def crown(version: object) -> None:
+    tracking.connect().set_registered_model_alias("bars", "champion", str(version))
+
+
+def test_registering_twice_makes_one_version(system: System) -> None:
+    first = register(system)
+    assert register(system) == first
+    client = tracking.connect()
+    versions = client.search_model_versions("name = 'bars'")
+    assert [(str(version.version), version.run_id) for version in versions] == [("1", first["run_id"])]
+    assert first["passed"] is True
+    assert first["alias"] == "challenger"
+    assert first["champion"] is None
+    run = client.get_run(str(first["run_id"]))
+    assert [dataset.dataset.name for dataset in run.inputs.dataset_inputs] == ["bars/train", "bars/test"]
+    assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1
+
+
+def test_the_run_of_the_training_gets_the_version(system: System) -> None:
+    weights = sha256_file(Path("artifacts/bars/train/model/model.safetensors"))
+    with training_run("bars", "a" * 64, {"lr": 1}) as run:
+        run.log([Point("train/loss", 0.5, 1, 1)])
+        run.tag_weights(weights)
+    assert register(system)["run_id"] == run.id
+    data = tracking.connect().get_run(run.id).data
+    assert data.metrics["test/accuracy"] == pytest.approx(1 / 3, abs=1e-5)
+    assert data.params == {"lr": "1"}
+    assert len(tracking.connect().get_metric_history(run.id, "train/loss")) == 1
+
+
+def test_a_fresh_store_gets_it_again(
+    system: System, project: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = project / "registration.json"
+    first = register(system)
+    write_json(document, first)
+    assert registration.is_registered("bars", document)
+    shutil.copyfile(empty_store, project / "fresh.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/fresh.db")
+    assert not registration.is_registered("bars", document)
+    second = register(system)
+    write_json(document, second)
+    assert registration.is_registered("bars", document)
+    assert {**second, "run_id": first["run_id"]} == first
+    run = tracking.connect().get_run(str(second["run_id"]))
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.hidden"] == "[4]"
+    curve = tracking.connect().get_metric_history(run.info.run_id, "train/loss")
+    assert [(metric.step, metric.value) for metric in curve][:2] == [(0, 1.0), (1, 0.5)]
+    assert len(curve) == 1200
+    assert register(system) == second
+    assert len(tracking.connect().get_metric_history(run.info.run_id, "train/loss")) == 1200
+
+
+def test_a_registration_that_is_not_there_is_not_registered(project: Path) -> None:
+    assert not registration.is_registered("bars", project / "registration.json")
+
+
+def test_a_version_carries_all_that_explains_it(system: System) -> None:
+    found = register(system)
+    client = tracking.connect()
+    version = client.get_model_version_by_alias("bars", "challenger")
+    folder = Path(client.download_artifacts(str(found["run_id"]), version.tags["tidemill.folder"]))
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "model", "evaluation.json", "predictions.parquet", "report.html", "model-card.md", "lineage.json"
+    }  # fmt: skip
+    lineage = json.loads((folder / "lineage.json").read_text())
+    assert lineage["run_id"] == found["run_id"]
+    assert lineage["device"] == "cpu"
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert version.tags["tidemill.weights_sha256"] == lineage["weights_sha256"] == evaluation["weights_sha256"]
+    assert version.tags["tidemill.test_sha256"] == evaluation["test_set"]["sha256"]
+    assert version.tags["tidemill.passed"] == "true"
+    model = mlflow.models.get_model_info(str(folder / "model"))
+    assert model.signature.inputs.input_names() == ["image"]
+    assert model.saved_input_example_info is not None
+
+
+def test_it_loads_by_its_alias(system: System, project: Path) -> None:
+    register(system)
+    mlflow.set_tracking_uri(tracking.store_uri())
+    model = mlflow.pyfunc.load_model("models:/bars@challenger")
+    test = pd.read_parquet("artifacts/bars/ingest/test.parquet")
+    expected = pd.read_parquet("artifacts/bars/evaluate/predictions.parquet")
+    assert list(model.predict(test)["prediction"]) == list(expected["prediction"])
+
+
+def test_a_failed_gate_says_why_in_numbers(system: System) -> None:
+    found = register(with_gates(system, thresholds={"accuracy": 0.98}))
+    assert (found["passed"], found["alias"], found["version"]) == (False, None, "1")
+    version = tracking.connect().get_model_version("bars", "1")
+    assert version.aliases == []
+    assert version.tags["tidemill.passed"] == "false"
+    assert version.tags["tidemill.reason"] == "accuracy is 0.3333, below the lowest allowed 0.98"
+    assert "**not passed**: accuracy is 0.3333" in str(version.description)
+
+
+def test_new_gates_are_asked_of_the_same_version(system: System) -> None:
+    register(system)
+    found = register(with_gates(system, thresholds={"accuracy": 0.98}))
+    assert (found["version"], found["alias"]) == ("1", None)
+    assert tracking.connect().get_registered_model("bars").aliases == {}
+    assert register(system)["alias"] == "challenger"
+
+
+def test_a_gate_on_what_was_not_measured_registers_nothing(system: System) -> None:
+    for gates in ({"thresholds": {"acuracy": 0.9}}, {"metric": "acuracy"}):
+        with pytest.raises(TidemillError, match="did you mean 'accuracy'"):
+            register(with_gates(system, **gates))
+    assert tracking.connect().search_model_versions("name = 'bars'") == []
+
+
+def test_an_evaluation_of_other_weights_is_refused(system: System, project: Path) -> None:
+    (project / "artifacts/bars/train/model/model.safetensors").write_bytes(b"others")
+    with pytest.raises(TidemillError, match="run the evaluate stage again"):
+        register(system)
+
+
+def test_the_same_weights_on_another_test_set_are_another_version(system: System) -> None:
+    register(system)
+    pictures(60, 3000).to_parquet("artifacts/bars/ingest/test.parquet", index=False)
+    predict_and_evaluate(Path("artifacts/bars"), system)
+    assert register(system)["version"] == "2"
+
+
+def test_the_champion_is_compared_on_its_stored_predictions(system: System) -> None:
+    evaluate_as(system, wrong=3)
+    crown(register(system)["version"])
+    evaluate_as(system, wrong=9)
+    worse = register(system)
+    gate = worse["gates"][-1]  # type: ignore[index]
+    assert (worse["champion"], worse["passed"], worse["version"]) == ("1", False, "2")
+    assert gate["value"] == pytest.approx(-0.2)
+    assert gate["sentence"].startswith("accuracy differs by -0.2000 [")
+    assert tracking.connect().get_registered_model("bars").aliases == {"champion": 1, "challenger": 1}
+    assert register(with_gates(system, margin=0.5))["passed"] is True
+    evaluate_as(system, wrong=0)
+    better = register(system)
+    assert (better["passed"], better["version"]) == (True, "3")
+    assert better["gates"][-1]["value"] == pytest.approx(0.1)  # type: ignore[index]
+
+
+def test_the_champion_is_scored_again_when_the_test_rows_changed(system: System) -> None:
+    champion = register(system)
+    crown(champion["version"])
+    pictures(60, 9000).to_parquet("artifacts/bars/ingest/test.parquet", index=False)
+    predict_and_evaluate(Path("artifacts/bars"), system)
+    found = register(system)
+    assert found["gates"][-1]["value"] == 0  # type: ignore[index]
+    assert (found["champion"], found["version"], found["passed"]) == ("1", "2", True)
+
+
+def test_a_champion_of_other_labels_cannot_be_compared_with(system: System) -> None:
+    crown(register(system)["version"])
+    folder = Path("artifacts/bars")
+    test = pictures(30, 3000)
+    test.loc[test["label"] == "2", "label"] = "7"
+    train = pictures(30, 1000)
+    train.loc[train["label"] == "2", "label"] = "7"
+    test.to_parquet(folder / "ingest" / "test.parquet", index=False)
+    write_model(folder / "train", system, train, seed=1)
+    predict_and_evaluate(folder, system)
+    gate = register(system)["gates"][-1]  # type: ignore[index]
+    assert gate["passed"] is False
+    assert "the champion cannot be compared with: " in gate["sentence"]
