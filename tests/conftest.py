@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: a DVC repository of small stages, and a Prefect server for the whole session."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,12 @@ import pytest
 
 from tests.dvc_repositories import DvcRepository, quiet_environment
 from tests.projects import ROOT, Project
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Give Ctrl-C its usual meaning to all that tests start: a shell's background job hands down that it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

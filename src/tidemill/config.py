@@ -186,6 +186,8 @@ class Project(Params):
     sources: dict[Name, list[Download]] = {}
     """What `tidemill fetch` brings, by the folder under `data/` it goes to."""
     systems: dict[Name, System]
+    presets: dict[Name, System] = {}
+    """Other settings, whole like systems, which no stage runs: `tidemill new NAME --preset PRESET` makes one a system."""
 
 
 def load_project(path: Path = PARAMS_FILE) -> Project:
@@ -197,8 +199,12 @@ def load_project(path: Path = PARAMS_FILE) -> Project:
     """
     raw = _read_yaml(path)
     project = _checked(Project, raw, "")
-    systems = {name: _with_plugins(f"systems.{name}", system) for name, system in project.systems.items()}
-    return project.model_copy(update={"systems": systems})
+    blocks = {"systems": project.systems, "presets": project.presets}
+    checked = {
+        part: {name: _with_plugins(f"{part}.{name}", system) for name, system in systems.items()}
+        for part, systems in blocks.items()
+    }
+    return project.model_copy(update=checked)
 
 
 def load_system(name: str, path: Path = PARAMS_FILE) -> System:

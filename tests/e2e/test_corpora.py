@@ -16,10 +16,8 @@ from tidemill.tokens import bpe
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
         pytest.skip("apt has no list of packages here, and the novels come as a Debian package")
-    files = [ROOT / "docs/systems" / name for name in ("stories_gpu.yaml", "poems.yaml")]
-    sources = {name: source for file in files for name, source in load_project(file).sources.items()}
     folder = tmp_path_factory.mktemp("corpora")
-    fetch(sources, folder)
+    fetch(load_project(ROOT / "params.yaml").sources, folder, ["novels", "poems", "gpt2"])
     return folder
 
 

@@ -59,10 +59,12 @@ def test_ending_the_flow_ends_its_stages(repository: DvcRepository, number: sign
     flow = stubborn(repository).start_flow()
     wait_for(repository.folder / "child", flow)
     child = int(repository.read("child"))
+    stage = os.getsid(child)  # the process that runs DVC on the stage; a flow that is killed cannot wait for its end
     flow.send_signal(number)
     text, _ = flow.communicate()
     assert flow.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), text
     wait_until_gone(child)
+    wait_until_gone(stage)
     assert_clean_and_able_to_go_on(repository)
 
 
@@ -71,9 +73,7 @@ def test_cancelling_on_the_page(repository: DvcRepository, prefect_url: str) -> 
     wait_for(repository.folder / "child", flow)
     child = int(repository.read("child"))
     running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}, "sort": "START_TIME_DESC"}
-    run = ask(f"{prefect_url}/flow_runs/filter", running)[
-        0
-    ]  # a flow that was killed before stands there as running too
+    run = ask(f"{prefect_url}/flow_runs/filter", running)[0]  # one that was killed before stands as running too
     ask(f"{prefect_url}/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
     text, _ = flow.communicate()
     assert flow.returncode == 130, text

@@ -1,28 +1,19 @@
-"""The command line: what the tools themselves lack. `dvc`, `prefect` and `mlflow` keep their own commands."""
+"""Commands around the pipeline: bring data, add a system, run, look."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tidemill.cli._errors import one_line
 from tidemill.errors import TidemillError
 
-app = typer.Typer(
-    help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-FLOW = Path(__file__).resolve().parents[2] / "flows" / "train.py"
+FLOW = Path(__file__).resolve().parents[3] / "flows" / "train.py"
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
-@app.command()
 def fetch(
     names: Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help="Sources; all if none is named.")] = None,
 ) -> None:
@@ -31,14 +22,13 @@ def fetch(
     from tidemill.data import formats
     from tidemill.data.fetch import fetch as fetch_sources
 
-    with _one_line():
+    with one_line():
         project = load_project()
         fetch_sources(project.sources, Path("data"), names or None)
         for system in project.systems.values() if not names else ():
             formats.bring(system.source)
 
 
-@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="What the system is to be called.")],
     source: Annotated[str, typer.Option(help="A file, a folder, or the id of a data set of the Hugging Face hub.")],
@@ -47,16 +37,15 @@ def new(
     """Look at data of your own, add a system for it to params.yaml, and say what was decided and why."""
     from tidemill.data.new import propose, write
 
-    with _one_line():
+    with one_line():
         proposal = propose(name, task, source)
         write(proposal)
     print(*proposal.lines, f"next: {proposal.command}", sep="\n")
 
 
-@app.command(context_settings=PASSED_ON)
 def run(context: typer.Context) -> None:
     """Bring stages and all they need up to date, independent ones at the same time (`tidemill run --help`: all options)."""
-    with _one_line():
+    with one_line():
         _check_params()
         code = _flow(context.args)
         if code == 0 and not {"--dry-run", "--help"} & set(context.args):
@@ -64,15 +53,13 @@ def run(context: typer.Context) -> None:
     sys.exit(code)
 
 
-@app.command(context_settings=PASSED_ON)
 def status(context: typer.Context) -> None:
     """Show what would run and why, and what is up to date."""
-    with _one_line():
+    with one_line():
         _check_params()
     sys.exit(_flow(["--dry-run", *context.args]))
 
 
-@app.command()
 def doctor() -> None:
     """Say what is missing on this machine, and the fix."""
     from rich.console import Console
@@ -87,14 +74,6 @@ def doctor() -> None:
         table.add_row(mark, check.name, check.detail, check.fix)
     Console().print(table)
     sys.exit(any(check.needed and not check.ok for check in checks))
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    try:
-        yield
-    except TidemillError as error:
-        sys.exit(f"error: {error}")
 
 
 def _check_params() -> None:
@@ -124,7 +103,3 @@ def _register_again() -> None:
             command = ["-m", "dvc", "--wait-for-lock", "repro", "--single-item", "--force", f"register@{system}"]
             if subprocess.call([sys.executable, *command]):
                 raise TidemillError(f"register@{system} failed")
-
-
-if __name__ == "__main__":
-    app()
