@@ -9,6 +9,7 @@ adding one touches no other file.
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -197,7 +198,7 @@ def load_project(path: Path = PARAMS_FILE) -> Project:
         TidemillError: the file is missing or is not YAML, or a param is unknown, missing or of a wrong type;
             every mistake is named with its path and, for a misspelt name, the nearest valid one.
     """
-    raw = _read_yaml(path)
+    raw = read_yaml(path)
     project = _checked(Project, raw, "")
     blocks = {"systems": project.systems, "presets": project.presets}
     checked = {
@@ -215,7 +216,7 @@ def load_system(name: str, path: Path = PARAMS_FILE) -> System:
     """
     systems = load_project(path).systems
     if name not in systems:
-        raise TidemillError(f"{path}: no system {name!r}{_nearest(name, systems)}")
+        raise TidemillError(f"{path}: no system {name!r}{nearest(name, systems)}")
     return systems[name]
 
 
@@ -225,7 +226,12 @@ def plugin_names(room: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """A YAML file as plain values.
+
+    Raises:
+        TidemillError: the file is missing or is not YAML.
+    """
     from ruamel.yaml import YAML  # YAML 1.2, as DVC reads it: `1e-3` is a number
     from ruamel.yaml.error import YAMLError
 
@@ -265,7 +271,7 @@ def _with_plugins(where: str, system: System) -> System:
 def _plugin(room: str, name: str, where: str) -> Any:
     names = plugin_names(room)
     if name not in names:
-        raise TidemillError(f"{PARAMS_FILE}: {where}: no {name!r}{_nearest(name, names)}")
+        raise TidemillError(f"{PARAMS_FILE}: {where}: no {name!r}{nearest(name, names)}")
     return importlib.import_module(f"{room}.{name}")
 
 
@@ -281,7 +287,7 @@ def _mistake(block: type[BaseModel], detail: dict[str, Any], where: str) -> str:
     location = [str(part) for part in detail["loc"]]
     path = ".".join(([where] if where else []) + location) or "the file"
     if detail["type"] == "extra_forbidden":
-        return f"{path}: no such param{_nearest(location[-1], _known_names(block, location[:-1]))}"
+        return f"{path}: no such param{nearest(location[-1], _known_names(block, location[:-1]))}"
     if detail["type"] == "missing":
         return f"{path} is missing (write `{location[-1]}: {{}}` where its defaults will do)"
     return f"{path}: {detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
@@ -304,6 +310,7 @@ def _blocks(annotation: Any) -> list[type[BaseModel]]:
     return [inner for part in get_args(annotation) for inner in _blocks(part)]
 
 
-def _nearest(name: str, names: Any) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What to add to a sentence about an unknown name: the one that was meant, or all there are."""
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(names))}"

@@ -31,15 +31,20 @@ def fetch(
 
 def new(
     name: Annotated[str, typer.Argument(help="What the system is to be called.")],
-    source: Annotated[str, typer.Option(help="A file, a folder, or the id of a data set of the Hugging Face hub.")],
+    source: Annotated[
+        str | None, typer.Option(help="A file, a folder, or the id of a data set of the Hugging Face hub.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="What is asked of the data; guessed from it if not given.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Take a block of `presets:` in params.yaml instead.")] = None,
 ) -> None:
     """Look at data of your own, add a system for it to params.yaml, and say what was decided and why."""
-    from tidemill.data.new import propose, write
+    from tidemill.data import new
 
     with one_line():
-        proposal = propose(name, task, source)
-        write(proposal)
+        if (source is None) == (preset is None):
+            raise TidemillError("give either --source, to look at data of your own, or --preset")
+        proposal = new.preset(name, preset) if preset else new.propose(name, task, str(source))
+        new.write(proposal)
     print(*proposal.lines, f"next: {proposal.command}", sep="\n")
 
 

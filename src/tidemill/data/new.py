@@ -82,6 +82,22 @@ def propose(name: str, task: str | None, source: str, path: Path = config.PARAMS
     return Proposal(name, lines, added, f"tidemill run {name}")
 
 
+def preset(name: str, chosen: str, path: Path = config.PARAMS_FILE) -> Proposal:
+    """Make a system of one of the presets in `params.yaml`.
+
+    Raises:
+        TidemillError: the name is taken or no name, or there is no such preset.
+    """
+    project = config.load_project(path)
+    _check_name(name, project, path)
+    if chosen not in project.presets:
+        raise TidemillError(f"{path}: no preset {chosen!r}{config.nearest(chosen, project.presets)}")
+    block = config.read_yaml(path)["presets"][chosen]
+    added = _inserted(path.read_bytes().decode("utf-8"), name, block)
+    _check(added, path)
+    return Proposal(name, [f"{name}: as the preset {chosen}"], added, f"tidemill run {name}")
+
+
 def write(proposal: Proposal, path: Path = config.PARAMS_FILE) -> None:
     """Put the proposed block into `params.yaml`, which stays as it is but for the lines that are added."""
     with finished_file(path) as partial:

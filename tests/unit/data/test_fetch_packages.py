@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from range_server import Site, running_site
 
-from tidemill.config import Download
+from tests.projects import ROOT
+from tidemill.config import Download, load_project
 from tidemill.data.fetch import fetch
 from tidemill.data.fetching.archives import extract
 from tidemill.errors import TidemillError
@@ -162,3 +163,12 @@ def test_a_real_debian_package(tmp_path: Path) -> None:
     fetch({"s": [package(f"deb:hostname={shown['Version']}", shown["SHA256"])]}, tmp_path / "data")
     extract(tmp_path / "data/s/file", {"usr/share/doc/hostname/copyright": tmp_path / "copyright"}, "hostname")
     assert b"GNU General Public License" in (tmp_path / "copyright").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="there is no apt-get here")
+def test_a_debian_package_where_apt_has_no_lists_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    (tmp_path / "apt.conf").write_text(f'Dir::State::lists "{tmp_path / "lists"}";\n', encoding="utf-8")
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    fetch(load_project(ROOT / "params.yaml").sources, tmp_path / "data", ["novels"])
+    assert (tmp_path / "data/novels/Rdata.rdb").stat().st_size > 1_000_000

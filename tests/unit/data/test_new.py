@@ -10,7 +10,7 @@ import pytest
 from tests.projects import DIGITS, REVIEWS
 from tidemill.config import load_system
 from tidemill.data.formats import read_rows
-from tidemill.data.new import Proposal, propose, write
+from tidemill.data.new import Proposal, preset, propose, write
 from tidemill.errors import TidemillError
 
 PARAMS = """\
@@ -73,6 +73,18 @@ def test_a_table_becomes_a_system_and_all_else_in_the_params_stays_byte_for_byte
     assert 20 <= system.tokenize.length <= 30
     assert proposal.command == "tidemill run news"
     assert any("sport" in line and "politics" in line for line in proposal.lines)
+
+
+def test_a_preset_becomes_a_system(folder: Path) -> None:
+    path = folder / "params.yaml"
+    path.write_text(PARAMS + "presets:\n  longer:\n" + PARAMS.partition("    reviews:\n")[2], encoding="utf-8")
+    proposal = preset("mine", "longer")
+    write(proposal)
+    assert load_system("mine") == load_system("reviews")
+    assert path.read_text(encoding="utf-8").endswith(PARAMS.partition("    reviews:\n")[2])
+    assert proposal.command == "tidemill run mine"
+    with pytest.raises(TidemillError, match="no preset 'longr'; did you mean 'longer'"):
+        preset("other", "longr")
 
 
 def test_windows_line_ends_of_the_params_stay(folder: Path) -> None:

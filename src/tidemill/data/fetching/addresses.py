@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tidemill.data.fetching import cache
 from tidemill.data.fetching.transfer import (
     Opener,
     Unavailable,
@@ -113,12 +114,33 @@ def _npm(package: str) -> Opener:
 
 
 def _deb(package: str) -> Path | Opener:
-    answer = _ask(["apt-get", "--print-uris", "download", package])
-    uri = re.search(r"^'([^']+)'", answer, re.MULTILINE)
+    uri = _deb_uri(package) or _deb_uri(package, _own_lists())
     if not uri:
-        raise Unavailable("apt names no file for it (try `apt-get update`)")
-    scheme, _, path = uri[1].partition(":")
-    return _local(Path(path)) if scheme in ("file", "copy") else _web(uri[1])
+        raise Unavailable("apt names no file for it")
+    scheme, _, path = uri.partition(":")
+    return _local(Path(path)) if scheme in ("file", "copy") else _web(uri)
+
+
+def _deb_uri(package: str, options: tuple[str, ...] = ()) -> str | None:
+    """Where apt would download it from; None where its lists of packages, which a new machine lacks, do not say."""
+    try:
+        answer = _ask(["apt-get", *options, "--print-uris", "download", package])
+    except Unavailable:
+        if options:
+            raise
+        return None
+    found = re.search(r"^'([^']+)'", answer, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _own_lists() -> tuple[str, ...]:
+    """Bring lists of packages into the user's own cache, which takes no rights; the options that make apt read them."""
+    lists = cache.folder() / "apt"
+    options = ("-o", f"Dir::State::lists={lists / 'lists'}", "-o", f"Dir::Cache={lists}")
+    with cache.locked("apt"):
+        (lists / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+        _ask(["apt-get", *options, "-qq", "update"])
+    return options
 
 
 def _web(url: str) -> Opener:
