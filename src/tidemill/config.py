@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tidemill.errors import TidemillError
 
 PARAMS_FILE = Path("params.yaml")
+TRACKING_STORE = Path(".tidemill/mlflow/mlflow.db")
+"""MLflow's store in the project, taken unless `MLFLOW_TRACKING_URI` names another."""
 
 Block = TypeVar("Block", bound=BaseModel)
 
@@ -44,7 +46,8 @@ class Download(Params):
     """One pinned file to download, tried from each address in order."""
 
     from_: list[str] = Field(alias="from", min_length=1)
-    """`pypi:name==version`, `npm:name@version`, `deb:name=version`, `https://…`, `s3://…` or a local path."""
+    """`pypi:name==version`, `npm:name@version`, `deb:name=version`, `models:/name/version/…`, `https://…`, `s3://…` or a
+    local path."""
     sha256: Sha256
     members: dict[str, Member] | None = None
     """Files to take out of the archive, by the name they get; without it the file itself is kept."""

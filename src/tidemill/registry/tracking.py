@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tidemill.config import TRACKING_STORE
 from tidemill.errors import TidemillError
 from tidemill.files import finished_file
 
@@ -125,7 +126,7 @@ def store_uri() -> str:
 
 def store_folder() -> Path:
     """Folder of the project's own store: `mlflow.db` and `artifacts/`."""
-    return project_root() / ".tidemill" / "mlflow"
+    return project_root() / TRACKING_STORE.parent
 
 
 def project_root() -> Path:
@@ -191,14 +192,14 @@ def _new_experiment(client: "MlflowClient", system: str) -> str:
 
 
 def _own_store_uri() -> str:
-    return f"sqlite:///{store_folder() / 'mlflow.db'}"
+    return f"sqlite:///{store_folder() / TRACKING_STORE.name}"
 
 
 def _create_own_store() -> None:
     """Make the SQLite file whole or not at all: two processes that make its tables at once break each other's."""
     from filelock import FileLock
 
-    database = store_folder() / "mlflow.db"
+    database = store_folder() / TRACKING_STORE.name
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(database.with_suffix(".lock")):
         if not database.exists():

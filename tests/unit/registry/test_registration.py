@@ -17,7 +17,8 @@ from tests.unit.registry.candidates import (
     write_evaluation,
     write_model,
 )
-from tidemill.config import System
+from tidemill.config import Download, System
+from tidemill.data.fetch import fetch
 from tidemill.errors import TidemillError
 from tidemill.files import sha256_file, write_json
 from tidemill.registry import registration, tracking
@@ -213,3 +214,23 @@ def test_a_champion_of_other_labels_cannot_be_compared_with(system: System) -> N
     gate = register(system)["gates"][-1]  # type: ignore[index]
     assert gate["passed"] is False
     assert "the champion cannot be compared with: " in gate["sentence"]
+
+
+def test_weights_of_a_version_are_a_source_for_the_next(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path / "cache"))
+    register(system)
+    weights = Path("artifacts/bars/train/model/model.safetensors")
+    pinned = {"from": ["models:/bars/1/artifacts/model/model.safetensors"], "sha256": sha256_file(weights)}
+    fetch({"base": [Download.model_validate(pinned)]}, Path("data"))
+    assert Path("data/base/model.safetensors").read_bytes() == weights.read_bytes()
+    with pytest.raises(TidemillError, match="base: no address gives its file"):
+        fetch(
+            {
+                "base": [
+                    Download.model_validate(pinned | {"from": ["models:/bars/2/model.safetensors"], "sha256": "0" * 64})
+                ]
+            },
+            Path("data"),
+        )

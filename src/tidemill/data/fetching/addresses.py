@@ -6,16 +6,20 @@ of mirror, so that no registry is named here. Only the archive is downloaded: no
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import ssl
 import subprocess
 import sys
 from ast import literal_eval
+from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tidemill.config import TRACKING_STORE
 from tidemill.data.fetching import cache
 from tidemill.data.fetching.transfer import (
     Opener,
@@ -27,23 +31,26 @@ from tidemill.data.fetching.transfer import (
 CLIENT_SECONDS = 180
 
 
-def locate(address: str, sha256: str) -> Path | Opener:
+def locate(address: str, pin: str) -> Path | Opener:
     """The file or stream behind an address.
 
-    `pypi:name==version`, `npm:name@version`, `deb:name=version`, `http(s)://…`, anything else with `://` that fsspec
-    knows (`s3://bucket/key`; its credentials come from its own settings), or a path. `sha256` tells which file of
-    a PyPI version is meant, where it has several.
+    `pypi:name==version`, `npm:name@version`, `deb:name=version`, a file of a registered version as MLflow writes it
+    (`models:/photos/3/artifacts/model/model.safetensors`), `http(s)://…`, anything else with `://` that fsspec knows
+    (`s3://bucket/key`; its credentials come from its own settings), or a path. `pin`, a sha256, tells which file of a PyPI
+    version is meant, where it has several.
 
     Raises:
         Unavailable: the address leads nowhere on this machine, with the reason.
     """
     scheme, colon, rest = address.partition(":")
     if scheme == "pypi" and colon:
-        return _pypi(_checked(r"[\w.-]+==[\w.!+-]+", rest), sha256)
+        return _pypi(_checked(r"[\w.-]+==[\w.!+-]+", rest), pin)
     if scheme == "npm" and colon:
         return _npm(_checked(r"(@[\w.-]+/)?[\w.][\w.-]*@\d[\w.+-]*", rest))
     if scheme == "deb" and colon:
         return _deb(_checked(r"\w[\w.+-]*=\w[\w.:~+-]*", rest))
+    if scheme == "models" and colon:
+        return _registered(address)
     if scheme in ("http", "https"):
         return _web(address)
     if "://" in address:
@@ -51,7 +58,7 @@ def locate(address: str, sha256: str) -> Path | Opener:
     return _local(Path(address).expanduser())
 
 
-def _pypi(requirement: str, sha256: str) -> Path | Opener:
+def _pypi(requirement: str, pin: str) -> Path | Opener:
     from httpx2 import HTTPError
     from unearth.errors import UnpackError
 
@@ -60,7 +67,7 @@ def _pypi(requirement: str, sha256: str) -> Path | Opener:
         links = [package.link for package in finder.find_matches(requirement)]
     except (HTTPError, UnpackError, ValueError) as error:
         raise Unavailable(str(error)) from error
-    pinned = [link for link in links if sha256 in (link.hash_option or {}).get("sha256", [])]
+    pinned = [link for link in links if pin in (link.hash_option or {}).get("sha256", [])]
     sources = [link for link in links if not link.is_wheel]
     for link in pinned + sources:
         if link.is_file:
@@ -143,6 +150,16 @@ def _own_lists() -> tuple[str, ...]:
     return options
 
 
+def _registered(address: str) -> Path:
+    """A file of a registered version, brought by MLflow's own client into the user's cache."""
+    inside = _checked(r"/[^/]+/[^/]+/(?!.*\.\.)\S+", address.partition(":")[2]).split("/", 3)[3]
+    folder = cache.folder() / "registered" / sha256(address.encode()).hexdigest()
+    command = ["artifacts", "download", "--artifact-uri", address, "--dst-path", str(folder)]
+    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{TRACKING_STORE.resolve()}"
+    _ask([sys.executable, "-m", "mlflow", *command], {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"})
+    return _local(folder / inside)
+
+
 def _web(url: str) -> Opener:
     import httpx2
 
@@ -159,18 +176,20 @@ def _checked(pattern: str, package: str) -> str:
     """The package, once it is sure to be a name and one exact version, not an option for the client."""
     if not re.fullmatch(pattern, package):
         raise Unavailable(
-            "not a package address: write pypi:name==version, npm:name@version or deb:name=version, one exact version"
+            "not a package address: write pypi:name==version, npm:name@version, deb:name=version or models:/name/version/file, "
+            "one exact version"
         )
     return package
 
 
-def _ask(command: list[str]) -> str:
-    """What a package client answers."""
+def _ask(command: list[str], settings: Mapping[str, str] | None = None) -> str:
+    """What a client answers, given further environment variables."""
     if shutil.which(command[0]) is None:
         raise Unavailable(f"{command[0]} is not installed here")
     try:
         done = subprocess.run(
             command,
+            env={**os.environ, **(settings or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
