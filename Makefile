@@ -20,7 +20,7 @@ run: setup
 	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
 
 test: setup browser
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 ui: setup
 	@scripts/ui.sh
