@@ -7,7 +7,7 @@ from tidemill import tasks
 from tidemill.config import System, load_system
 from tidemill.data.tables import read_table
 from tidemill.errors import TidemillError
-from tidemill.evaluation import card, figures, report
+from tidemill.evaluation import behaviour, card, figures, report
 from tidemill.evaluation.facts import Facts
 from tidemill.evaluation.latency import latency
 from tidemill.evaluation.measure import measure
@@ -23,7 +23,8 @@ def main(name: str) -> None:
     facts = _facts(name, load_system(name))
     with finished_folder(artifacts(name, "evaluate")) as folder:
         write_json(folder / "evaluation.json", facts.evaluation)
-        write_json(folder / "metrics.json", {key: found["value"] for key, found in facts.evaluation["metrics"].items()})
+        figures_ = behaviour.figures(facts.evaluation)
+        write_json(folder / "metrics.json", {name: found["value"] for name, found in figures_.items()})
         write_json(folder / "latency.json", facts.latency)
         facts.predictions.to_parquet(folder / "predictions.parquet", index=False)
         (folder / "plots").mkdir()
@@ -41,10 +42,17 @@ def _facts(name: str, system: System) -> Facts:
     predictions = _predictions(task, predictor, rows, Shards(artifacts(name, "tokenize") / "test"))
     baselines = task.baselines(train, rows, predictor.spec)
     results = measure(task, predictor.spec, rows, predictions, baselines, system.evaluate)
+    behaviours = behaviour.tried(system.task, predictor, rows, system.evaluate)
     weights = sha256_file(predictor.folder / WEIGHTS)
     return Facts(
         meanings=task.MEANINGS,
-        evaluation={"system": name, "task": system.task, "weights_sha256": weights, **results},
+        evaluation={
+            "system": name,
+            "task": system.task,
+            "weights_sha256": weights,
+            **results,
+            "behaviours": [one.result for one in behaviours],
+        },
         rows=rows,
         inputs=task.INPUTS,
         predictions=predictions,
@@ -54,6 +62,7 @@ def _facts(name: str, system: System) -> Facts:
         config=predictor.config,
         training=system.training.model_dump(),
         latency=latency(predictor, rows, system.evaluate.seed),
+        failures={one.result["name"]: one.failure for one in behaviours if one.failure is not None},
     )
 
 

@@ -150,13 +150,17 @@ class Evaluate(Params):
     """Bootstrap resamples behind each confidence interval."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: int = 0
+    behaviours: list[Any] = []
+    """Changes of test rows that only this data knows, beside those that the task tries anyway: the `Behaviour` that its
+    module declares."""
 
 
 class Gates(Params):
     """What a candidate must reach to become a challenger."""
 
     thresholds: dict[str, float] = {}
-    """Lowest allowed value of a metric of `evaluation.json`, e.g. `{accuracy: 0.98}`."""
+    """Lowest allowed value of a metric of `evaluation.json`, e.g. `{accuracy: 0.98}`, or share of rows that behaved as
+    they must, e.g. `{behaviour.white_space: 0.95}`."""
     ceilings: dict[str, float] = {}
     """Highest allowed value, e.g. `{calibration_error: 0.1}`."""
     metric: str | None = None
@@ -261,10 +265,15 @@ def _with_plugins(where: str, system: System) -> System:
         block = getattr(task, "Augment", Params)
         augment = _checked(block, training.augment, f"{where}.training.augment")
         training = training.model_copy(update={"augment": augment})
+    behaviours = [
+        _checked(task.Behaviour, behaviour, f"{where}.evaluate.behaviours.{number}")
+        for number, behaviour in enumerate(system.evaluate.behaviours)
+    ]
     return system.model_copy(
         update={
             "source": source,
             "training": training,
+            "evaluate": system.evaluate.model_copy(update={"behaviours": behaviours}),
             "tokenize": _checked(task.Tokenize, system.tokenize, f"{where}.tokenize"),
             "model": _checked(model.Params, system.model, f"{where}.model"),
         }

@@ -43,7 +43,19 @@ SYSTEM: dict[str, Any] = {
         "dropout": 0.0,
     },
     "training": {"epochs": 15, "batch": 32, "lr": 0.003, "threads": 1},
-    "evaluate": {"resamples": 100},
+    "evaluate": {
+        "resamples": 100,
+        "behaviours": [
+            {"name": "a town swapped", "replace": {"Oslo": "Rome", "Rome": "Oslo", "Lima": "Quito", "Quito": "Lima"}},
+            {"name": "another animal asked for", "column": "question", "replace": {"animal": "plant"}},
+            {
+                "name": "no facts",
+                "column": "context",
+                "replace": {"roof": "sky", "house": "sea", "lives": "sits"},
+                "lowers": "confidence",
+            },
+        ],
+    },
     "gates": {"thresholds": {"f1": 0.9}},
 }
 
@@ -133,6 +145,23 @@ def test_the_report_and_the_card_tell_of_spans(made: Path) -> None:
     assert all(word in page for word in ("exact match", "opening baseline", "lexical baseline", "is <span"))
     assert "Class by class" not in page
     assert "question_answering" in (made / "evaluate" / "model-card.md").read_text().replace("-", "_")
+
+
+def test_the_evaluation_tells_how_it_behaves(made: Path) -> None:
+    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["behaviours"]}
+    shares = {name: entry["behaved"]["value"] for name, entry in found.items() if entry["behaved"]}
+    edge = {name: share for name, share in shares.items() if found[name]["kind"] == "minimum function"}
+    assert edge == dict.fromkeys(
+        ["no question", "a very long question", "empty text", "short text", "very long text", "text in another script"],
+        1.0,
+    )
+    for name in ("capitals", "small letters", "white space", "Windows line ends", "full-width signs"):
+        assert shares[f"question: {name}"] == 1, name
+    assert shares["a line a sentence"] == 1
+    assert shares["order of irrelevant sentences"] >= 0.7 and shares["a sentence of another text after it"] >= 0.5
+    assert shares["a town swapped"] >= 0.9, "the answer is swapped with it"
+    page = (made / "evaluate" / "report.html").read_text()
+    assert all(word in page for word in ("What must not matter", "a town swapped", "What it must get through"))
 
 
 class TestInvariance:

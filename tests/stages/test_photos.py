@@ -15,7 +15,15 @@ from tidemill.files import read_json, sha256_file
 from tidemill.tasks._predictor import Predictor
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+SLIGHT = ("a slight shift", "a little darker", "a little brighter", "mirrored", "half a picture of another class")
 SHAPE = {"depths": [1, 1], "widths": [16, 32], "stem": 8, "block": "basic"}
+
+
+OWN = [
+    {"name": "mirrored", "mirror": True},
+    {"name": "no light", "brightness": 0.0, "changes": True},
+    {"name": "half covered", "cover": 0.5, "rotation": 5.0, "shift": -0.1, "lowers": "blue"},
+]
 
 
 def write_pictures(folder: Path, each: int = 50) -> None:
@@ -48,7 +56,7 @@ def system(pinned: dict[str, str], unfreeze: int | str, **training: Any) -> dict
         "tokenize": {"size": [24, 24], "channels": 3},
         "model": {"name": "resnet", **SHAPE, "pretrained": pinned, "unfreeze": unfreeze},
         "training": {"epochs": 5, "batch": 16, "lr": 0.02, "log_every": 4} | training,
-        "evaluate": {"resamples": 100},
+        "evaluate": {"resamples": 100, "behaviours": OWN},
         "gates": {},
     }
 
@@ -80,6 +88,19 @@ def test_a_frozen_base_runs_once_and_the_model_answers_for_pictures(project: Pro
     report = project.artifact("frozen", "evaluate/report.html").read_text(encoding="utf-8")
     strip = report.partition("What it finds")[2].partition("<h2>")[0]
     assert [strip.count(f"<bdi>{colour}</bdi>") for colour in COLOURS] == [1, 1, 1] and strip.count("<img") == 3
+    behaved = {found["name"]: found["behaved"]["value"] for found in evaluation["behaviours"]}
+    assert {name for name, share in behaved.items() if share < 1} <= {"no light", "half covered", *SLIGHT}, behaved
+    assert all(behaved[name] > 0.8 for name in SLIGHT) and 0 < behaved["no light"] < 1
+    assert behaved.keys() >= {
+        "black",
+        "white",
+        "one pixel",
+        "half transparent",
+        "huge",
+        "another file format",
+        "mirrored",
+    }
+    assert "What it must get through" in report
     rows = pd.read_parquet(project.artifact("frozen", "ingest/test.parquet"))
     answers = Predictor(project.artifact("frozen", "train/model")).predict(rows["image"].tolist())
     assert (

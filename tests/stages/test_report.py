@@ -84,6 +84,7 @@ def test_results_are_complete_and_agree(project: Path) -> None:
     assert read_json(project / RESULTS / "metrics.json")["accuracy"] == found["metrics"]["accuracy"]["value"]
     assert set(found["baselines"]) == {"majority", "linear"}
     assert found["difference_to_linear"]["high"] < 0, "fresh weights are worse than a linear model"
+    assert {found["kind"] for found in found["behaviours"]} == {"invariance", "direction", "minimum function"}
     assert set(read_json(project / RESULTS / "latency.json")) == {"examples", "p50_ms", "p95_ms", "slowest"}
 
 

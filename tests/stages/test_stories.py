@@ -33,7 +33,13 @@ SYSTEM: dict[str, Any] = {
         "schedule": {"name": "cosine", "warmup": 0.1},
         "threads": 1,
     },
-    "evaluate": {"resamples": 100},
+    "evaluate": {
+        "resamples": 100,
+        "behaviours": [
+            {"name": "a name swapped", "replace": dict(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True))},
+            {"name": "another sound", "replace": {"woof": "meow", "moo": "quack"}, "raises": "bits_per_byte"},
+        ],
+    },
     "gates": {"thresholds": {"compression": 4.0}},
 }
 
@@ -103,6 +109,16 @@ def test_the_report_and_the_card_tell_of_texts(made: Path) -> None:
     assert all(word in page for word in ("bits per byte", "compressor baseline", "n-gram baseline"))
     assert "Class by class" not in page
     assert "compression" in (made / "evaluate" / "model-card.md").read_text(encoding="utf-8")
+
+
+def test_the_evaluation_tells_how_it_behaves(made: Path) -> None:
+    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["behaviours"]}
+    shares = {name: entry["behaved"]["value"] for name, entry in found.items()}
+    edge = ["empty", "short", "very long", "another script", "the token between texts"]
+    assert [shares[name] for name in ("Windows line ends", "words in another order", *edge)] == [1.0] * 7
+    assert shares["a name swapped"] >= 0.8 and shares["another sound"] >= 0.9
+    assert found["another sound"]["expects"] == "less likely"
+    assert "bits a byte" in (made / "evaluate" / "report.html").read_text(encoding="utf-8")
 
 
 class TestInvariance:

@@ -1,7 +1,7 @@
 """All that the report and the model card tell, and the sentences they share."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -33,6 +33,8 @@ class Facts:
     """Params of the training."""
     latency: dict[str, Any]
     """What `latency.json` holds."""
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By the name of a behaviour, a changed row that did not do as expected."""
 
     @property
     def system(self) -> str:

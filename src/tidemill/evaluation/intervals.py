@@ -3,7 +3,9 @@
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
 """
 
+import math
 from collections.abc import Iterator
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,15 @@ def resamples(rows: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
     generator = np.random.default_rng(seed)
     for _ in range(count):
         yield np.bincount(generator.integers(rows, size=rows), minlength=rows)
+
+
+def share(hits: int, rows: int, confidence: float) -> Interval:
+    """A share of rows, with the interval of Wilson (1927), which is no point where all rows are alike."""
+    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+    value, spread = hits / rows, quantile**2 / rows
+    centre = (value + spread / 2) / (1 + spread)
+    reach = quantile * math.sqrt(value * (1 - value) / rows + spread / (4 * rows)) / (1 + spread)
+    return _interval(value, max(0.0, centre - reach), min(1.0, centre + reach))
 
 
 def _interval(value: float, low: float, high: float) -> Interval:

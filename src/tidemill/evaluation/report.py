@@ -58,6 +58,7 @@ def _shown(facts: Facts) -> dict[str, Any]:
         "wrong": len(facts.worst),
         "strip": _strip(facts),
         "slowest": _slowest(facts),
+        "behaviours": _behaviours(facts),
     }
 
 
@@ -111,6 +112,15 @@ def _slowest(facts: Facts) -> list[dict[str, Any]]:
     by_id = facts.rows.drop_duplicates("id").set_index("id", drop=False)
     slow = facts.latency["slowest"]
     return [_example(facts, by_id.loc[entry["id"]].to_dict()) | {"ms": entry["ms"]} for entry in slow]
+
+
+def _behaviours(facts: Facts) -> dict[str, list[dict[str, Any]]]:
+    """By kind, what changes of the test rows came to, with the row of the first failure as it was shown to the model."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for found in facts.evaluation["behaviours"]:
+        failed = facts.failures.get(found["name"])
+        kinds.setdefault(found["kind"], []).append(found | {"example": failed and _example(facts, failed)})
+    return kinds
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -26,11 +26,14 @@ class Answer:
 def within_limits(metrics: Mapping[str, Interval], gates: Gates) -> list[Answer]:
     """An answer for each threshold and each ceiling, in their order.
 
+    Args:
+        metrics: Those of `evaluation.json` and, as `behaviour.white_space`, its shares of rows that behaved.
+
     Raises:
         TidemillError: a gate names a metric that was not measured, be it the one to compare with the champion by.
     """
-    if gates.metric is not None:
-        measured(metrics, gates.metric)
+    if gates.metric is not None:  # a share of changed rows cannot be told from the stored predictions
+        measured({name: found for name, found in metrics.items() if "." not in name}, gates.metric)
     lowest = [_at_least(name, measured(metrics, name), limit) for name, limit in gates.thresholds.items()]
     highest = [_at_most(name, measured(metrics, name), limit) for name, limit in gates.ceilings.items()]
     return lowest + highest

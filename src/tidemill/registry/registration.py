@@ -11,6 +11,7 @@ import pandas as pd
 
 from tidemill.config import System
 from tidemill.data.tables import blocks
+from tidemill.evaluation import behaviour
 from tidemill.files import read_json, sha256_file, write_json
 from tidemill.registry import champion, gates, lineage
 from tidemill.registry.candidate import Candidate
@@ -52,7 +53,7 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
         TidemillError: a gate names a metric that was not measured, or the evaluation is not of these weights.
     """
     candidate = Candidate(name, system, folder)
-    answers = gates.within_limits(candidate.evaluation["metrics"], system.gates)
+    answers = gates.within_limits(behaviour.figures(candidate.evaluation), system.gates)
     client = connect()
     run = _run(client, candidate)
     serving = champion.find(client, name)
@@ -102,7 +103,7 @@ def _run(client: "MlflowClient", candidate: Candidate) -> "Run":
         rows = zip(curves["name"], curves["value"], curves["step"], strict=True)
         log.log([(str(metric), float(value), int(step), start) for metric, value, step in rows])
         client.set_terminated(run.info.run_id)
-    metrics = candidate.evaluation["metrics"].items()
+    metrics = behaviour.figures(candidate.evaluation).items()
     log.log([(f"test/{metric}", interval["value"], 0, start) for metric, interval in metrics])
     client.log_inputs(run.info.run_id, [_dataset(candidate, split) for split in DATASETS])
     return run

@@ -5,7 +5,7 @@ What two tasks share stands in a module whose name starts with an underscore.
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.config import Expectation, Params, Validate
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from tokenizers import Tokenizer
+
+    from tidemill.tasks._probes import Probing
 
 Metrics = Callable[["np.ndarray"], dict[str, float]]
 """Metrics by name, each row counted `weights[row]` times (0 leaves it out)."""
@@ -39,6 +41,8 @@ class Task(Protocol):
     """Params of the tokenize stage."""
     Augment: type[Params]
     """Optional: params of `augment`, as `training.augment`."""
+    Behaviour: type[Params]
+    """Params of a further change of test rows, as the entries of `evaluate.behaviours`."""
 
     def normalise(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """The content in its one form, in training as in service."""
@@ -120,3 +124,13 @@ def targets(task: Task) -> list[str]:
 def load(name: str) -> Task:
     """The task of that name, as checked by `config`."""
     return importlib.import_module(f"tidemill.tasks.{name}")
+
+
+def probing(name: str, spec: dict[str, Any], own: Sequence[Any]) -> "Probing":
+    """What is asked of a model beyond the test set: by the task's module `behaviour`, and by the params.
+
+    Raises:
+        TidemillError: the params name a label or column that is not there.
+    """
+    probes: Probing = importlib.import_module(f"tidemill.tasks.{name}.behaviour").probing(spec, own)
+    return probes

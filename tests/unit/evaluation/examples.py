@@ -12,6 +12,17 @@ from tidemill.evaluation.measure import measure
 from tidemill.tasks import _baselines
 
 PARAMS = Evaluate(resamples=100)
+BEHAVIOURS = [
+    {
+        "name": "<b>capitals",
+        "kind": "invariance",
+        "expects": "the same label",
+        "rows": 50,
+        "behaved": {"value": 0.86, "low": 0.738, "high": 0.93},
+        "failure": {"id": "0" * 16, "before": "<b>bad, 0.9", "after": "good|fine, 0.6"},
+    },
+    {"name": "a negation", "kind": "direction", "expects": "?", "rows": 0, "behaved": None, "failure": None},
+]
 
 
 def rows_of(texts: list[str], labels: list[str]) -> pd.DataFrame:
@@ -47,7 +58,7 @@ def facts(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task_name: 
     hashes: dict[str, Any] = {"system": "reviews", "task": task_name, "weights_sha256": "ab" * 32}
     return Facts(
         meanings=task.MEANINGS,
-        evaluation=hashes | measure(task, spec, rows, answers, baselines, PARAMS),
+        evaluation=hashes | measure(task, spec, rows, answers, baselines, PARAMS) | {"behaviours": BEHAVIOURS},
         rows=rows,
         inputs=task.INPUTS,
         predictions=answers,
@@ -59,5 +70,6 @@ def facts(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task_name: 
         profile={"rows": {"train": 900, "valid": 100, "test": len(rows)}, "rejected": {"exact copy": 12}},
         config={"model": {"name": "lstm"}, "tokenize": {}, "spec": spec | {"splits": {"train": {"sha256": "cd" * 32}}}},
         training={"lr": 0.001, "clip": None},
+        failures={"<b>capitals": rows.iloc[0].to_dict()},
         latency={"examples": 1, "p50_ms": 1.0, "p95_ms": 2.0, "slowest": [{"id": rows["id"][0], "ms": 3.0}]},
     )

@@ -47,6 +47,15 @@ def test_the_report_tells_the_whole_story(hostile: Facts) -> None:
     assert verdict(hostile) in page
 
 
+def test_both_tell_how_it_behaves_when_its_input_is_changed(hostile: Facts) -> None:
+    page = report.render(hostile)
+    told = page.partition("How it behaves")[2].partition("<h2>")[0]
+    assert "86 %" in told and "74 to 93 %" in told
+    assert "&lt;b&gt;bad, 0.9</bdi> → <bdi>good|fine, 0.6" in told and "&lt;script&gt;" in told
+    assert "no test row has what it changes" in told
+    assert "| invariance | &lt;b>capitals | the same label | 50 | 0.860 (0.738 to 0.930) |" in card.render(hostile)
+
+
 def test_the_same_facts_give_the_same_documents(hostile: Facts) -> None:
     assert report.render(hostile) == report.render(hostile)
     assert card.render(hostile) == card.render(hostile)

@@ -25,6 +25,10 @@ systems:
     evaluate: {resamples: 200}
     gates: {thresholds: {accuracy: 0.1}}
 """
+BEHAVIOURS = [
+    {"name": "a slight shift", "rows": 50, "behaved": {"value": 0.9, "low": 0.79, "high": 0.96}},
+    {"name": "a negation", "rows": 0, "behaved": None},
+]
 TEXT_PARAMS = """
 systems:
   reviews:
@@ -120,7 +124,10 @@ def write_evaluation(folder: Path, system: System, test: pd.DataFrame, predictio
     results.mkdir(exist_ok=True)
     task.score(predictions, spec).to_parquet(results / "predictions.parquet", index=False)
     weights = {"weights_sha256": sha256_file(model / "model.safetensors")}
-    write_json(results / "evaluation.json", weights | measure(task, spec, test, predictions, {}, system.evaluate))
+    write_json(
+        results / "evaluation.json",
+        weights | measure(task, spec, test, predictions, {}, system.evaluate) | {"behaviours": BEHAVIOURS},
+    )
     (results / "report.html").write_text("<p>report</p>")
     (results / "model-card.md").write_text("# card\n")
 

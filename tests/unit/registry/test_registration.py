@@ -66,6 +66,20 @@ def test_registering_twice_makes_one_version(system: System) -> None:
     assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1
 
 
+def test_a_gate_can_ask_how_it_behaves(system: System) -> None:
+    found = register(with_gates(system, thresholds={"behaviour.a_slight_shift": 0.95}))
+    assert found["passed"] is False
+    assert "behaviour.a_slight_shift is 0.9000, below the lowest allowed 0.95" in str(found["gates"])
+    data = tracking.connect().get_run(str(found["run_id"])).data
+    assert data.metrics["test/behaviour.a_slight_shift"] == 0.9
+    with pytest.raises(
+        TidemillError, match=r"no metric 'behaviour\.a_negation'.*did you mean 'behaviour\.a_slight_shift'"
+    ):
+        register(with_gates(system, thresholds={"behaviour.a_negation": 0.5}))
+    with pytest.raises(TidemillError, match=r"no metric 'behaviour\.a_slight_shift'"):
+        register(with_gates(system, metric="behaviour.a_slight_shift"))
+
+
 def test_the_run_of_the_training_gets_the_version(system: System) -> None:
     weights = sha256_file(Path("artifacts/bars/train/model/model.safetensors"))
     with training_run("bars", "a" * 64, {"lr": 1}) as run:

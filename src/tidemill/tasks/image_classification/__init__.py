@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tidemill.config import Expectation, Fraction, Params, Validate
 from tidemill.data import expectations as expect
-from tidemill.tasks import _classification, _labels
+from tidemill.tasks import _behaviour, _classification, _labels
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,8 @@ BASELINE_SIDE = 32
 score = _classification.score
 metrics = _classification.metrics
 plots = _classification.plots
+
+Behaviour = _behaviour.PictureBehaviour
 
 
 class Tokenize(Params):

@@ -13,7 +13,7 @@ from tidemill.config import Expectation, Params, Validate
 from tidemill.data import expectations as expect
 from tidemill.data import text
 from tidemill.data.pretrained import PinnedFile
-from tidemill.tasks import Metrics, _classification
+from tidemill.tasks import Metrics, _behaviour, _classification
 from tidemill.tasks.question_answering import spans, squad
 from tidemill.tokens import tokenizers
 
@@ -33,6 +33,8 @@ MEANINGS = {
 BUCKET = "tokens"
 
 encode = spans.encode
+
+Behaviour = _behaviour.TextBehaviour
 
 
 class Tokenize(Params):

@@ -11,7 +11,7 @@ from tidemill.config import Expectation, Params, Validate
 from tidemill.data import expectations as expect
 from tidemill.data import text
 from tidemill.data.pretrained import PinnedFile
-from tidemill.tasks import _classification, _labels
+from tidemill.tasks import _behaviour, _classification, _labels
 from tidemill.tokens import tokenizers
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ BUCKET = "tokens"
 score = _classification.score
 metrics = _classification.metrics
 plots = _classification.plots
+
+Behaviour = _behaviour.TextBehaviour
 
 
 class Tokenize(Params):

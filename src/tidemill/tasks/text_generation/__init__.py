@@ -13,7 +13,7 @@ from tidemill.config import Expectation, Params, Validate
 from tidemill.data import expectations as expect
 from tidemill.data import text
 from tidemill.data.pretrained import PinnedFile, pinned
-from tidemill.tasks import Metrics
+from tidemill.tasks import Metrics, _behaviour
 from tidemill.tasks.text_generation import generation
 from tidemill.tokens import bpe
 from tidemill.tokens.shards import Ragged
@@ -33,6 +33,8 @@ BUCKET = None
 PACKED = "tokens"
 LOGITS = 2**26
 """Logits held at once where texts are scored."""
+
+Behaviour = _behaviour.TextBehaviour
 
 
 class Tokenize(Params):

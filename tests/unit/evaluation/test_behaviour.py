@@ -1,0 +1,108 @@
+"""What changes of rows come to, with a model whose every answer is known: it looks for one word."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from tests.unit.evaluation.examples import rows_of
+from tidemill import tasks
+from tidemill.config import Evaluate
+from tidemill.errors import TidemillError
+from tidemill.evaluation import behaviour
+from tidemill.evaluation.intervals import share
+from tidemill.tasks.text_classification import Behaviour
+
+LABELS = ["neg", "pos"]
+
+
+class OneWord:
+    """Says pos where it reads `good`, in small letters, and cannot read texts of more than 5,000 characters."""
+
+    task = tasks.load("text_classification")
+    spec: dict[str, Any] = {"labels": LABELS}  # noqa: RUF012
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        if (rows["text"].str.len() > 5000).any():
+            raise ValueError("too long\nto read")
+        chance = 0.2 + 0.6 * rows["text"].str.contains("good") + 0.01 * rows["text"].str.count("fine")
+        chances = [np.array([1 - one, one]) for one in chance]
+        answers = {"prediction": [LABELS[int(one > 0.5)] for one in chance], "confidence": [max(c) for c in chances]}
+        return pd.DataFrame(answers | {"probabilities": chances}, index=rows.index)
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return rows_of([f"{['bad', 'good'][number % 2]} thing {number} of it." for number in range(200)], LABELS)
+
+
+def tried(rows: pd.DataFrame, *own: dict[str, Any]) -> dict[str, behaviour.Tried]:
+    params = Evaluate(behaviours=[Behaviour(**one) for one in own])
+    found = behaviour.tried("text_classification", OneWord(), rows, params)  # type: ignore[arg-type]
+    return {one.result["name"]: one for one in found}
+
+
+def test_what_must_not_matter_and_does_is_shown_with_the_row(rows: pd.DataFrame) -> None:
+    found = tried(rows)
+    assert found["white space"].result["behaved"]["value"] == 1
+    assert found["white space"].failure is None and found["white space"].result["failure"] is None
+    capitals = found["capitals"].result
+    assert (capitals["kind"], capitals["expects"], capitals["rows"]) == ("invariance", "the same label", 50)
+    assert 0.2 < capitals["behaved"]["value"] < 0.8, "only those it calls pos are called otherwise in capitals"
+    assert capitals["failure"]["before"] == "pos, 0.800" and capitals["failure"]["after"] == "neg, 0.800"
+    assert capitals["failure"]["text"].startswith("GOOD THING")
+    shown = found["capitals"].failure
+    assert shown is not None and shown["id"] == capitals["failure"]["id"] and shown["text"].startswith("GOOD THING")
+
+
+def test_what_must_matter(rows: pd.DataFrame) -> None:
+    found = tried(
+        rows,
+        {"name": "a negation", "replace": {"good": "bad"}, "lowers": "pos"},
+        {"name": "a strong word", "append": " fine", "raises": "pos"},
+        {"name": "no word at all", "append": " thing", "raises": "pos"},
+        {"name": "swapped", "replace": {"good": "bad", "bad": "good"}, "changes": True},
+        {"name": "nowhere", "replace": {"goo": "bad"}},
+    )
+    shares = {name: one.result["behaved"] and one.result["behaved"]["value"] for name, one in found.items()}
+    assert shares["a negation"] == shares["a strong word"] == shares["swapped"] == 1
+    assert shares["no word at all"] == 0
+    assert shares["nowhere"] is None and found["nowhere"].result["rows"] == 0, "`goo` is no word of these texts"
+    assert found["a negation"].result["expects"] == "pos less likely"
+    assert found["a text of another class before it"].result["kind"] == "direction"
+    assert behaviour.figures({"metrics": {"f1": {}}, "behaviours": [one.result for one in found.values()]}).keys() >= {
+        "f1",
+        "behaviour.a_negation",
+        "behaviour.a_strong_word",
+    }
+
+
+def test_an_error_is_a_failure_and_is_told(rows: pd.DataFrame) -> None:
+    found = tried(rows)["very long"].result
+    assert found["behaved"]["value"] == 0
+    assert found["rows"] == behaviour.EDGE_ROWS
+    assert found["failure"]["after"] == "ValueError: too long to read"
+    assert len(found["failure"]["text"]) == behaviour.LONGEST
+
+
+def test_the_seed_decides_the_sample(rows: pd.DataFrame) -> None:
+    assert tried(rows)["capitals"].result == tried(rows)["capitals"].result
+    other = behaviour.tried("text_classification", OneWord(), rows, Evaluate(seed=1))  # type: ignore[arg-type]
+    assert tried(rows)["capitals"].result != next(one.result for one in other if one.result["name"] == "capitals")
+
+
+def test_a_label_that_is_none_is_told(rows: pd.DataFrame) -> None:
+    with pytest.raises(
+        TidemillError, match=r"'a negation' is about 'positive', which no answer has; there are: neg, pos"
+    ):
+        tried(rows, {"name": "a negation", "append": "not", "lowers": "positive"})
+
+
+@pytest.mark.parametrize(("hits", "rows"), [(0, 5), (5, 5), (43, 50), (1, 1)])
+def test_the_interval_of_a_share_is_wilsons(hits: int, rows: int) -> None:
+    found = share(hits, rows, 0.9)
+    theirs = binomtest(hits, rows).proportion_ci(0.9, method="wilson")
+    assert (found["low"], found["high"]) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+    assert found["value"] == pytest.approx(hits / rows, abs=1e-6)
