@@ -3,6 +3,7 @@
 import csv
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from tidemill.errors import TidemillError
 
 DELIMITERS = ",;\t|"
 """What may stand between fields; without `delimiter`, the commonest of them in the first line does."""
+
+
+Block = tuple[pd.DataFrame, list[int], list[str | None]]
+"""Rows, the line that each begins on, and what is wrong with it."""
 
 
 class Options(Params):
@@ -36,27 +41,39 @@ class Options(Params):
 def read(path: Path, options: Options) -> pd.DataFrame:
     """Columns: those of the files, as text; `row`, `reason`, `split`."""
     found = _files.split_files(path, options.files, options.splits)
-    tables = [
-        _read_file(file, path, options).assign(split=split) if split else _read_file(file, path, options)
-        for file, split in found
-    ]
+    tables = [_read_file(file, path, options, {"split": split} if split else {}) for file, split in found]
     return pd.concat(tables, ignore_index=True)
 
 
-def _read_file(file: Path, source: Path, options: Options) -> pd.DataFrame:
+def blocks(file: Path, options: Options, size: int | None) -> Iterator[Block]:
+    """The rows of one file, `size` at a time, with the line that each begins on and what is wrong with it.
+
+    None gives them all at once.
+    """
     records = _records(file, _Lines(_files.lines(file, options.encoding, newline="")), options)
     first = next(records, None)
     if first is None or (options.names is None and first[2]):
         raise TidemillError(f"{file} has no header: {first[2] if first else 'it holds blank lines only'}")
     _files.check_decoding([file], options.encoding, [_files.flaw("".join(first[1]), options.encoding)])
     names = _names(file, options.names or first[1])
-    rows = [*([first] if options.names else []), *records]
+    rows = chain([first] if options.names else [], records)
+    block = list(islice(rows, size))
+    yield _block(file, options, names, block)
+    while block := list(islice(rows, size)):
+        yield _block(file, options, names, block)
+
+
+def _read_file(file: Path, source: Path, options: Options, given: dict[str, str]) -> pd.DataFrame:
+    table, numbers, reasons = next(blocks(file, options, None))
+    places = [f"{_files.place(file, source)}:{number}" for number in numbers]
+    return table.assign(row=places, reason=pd.Series(reasons, dtype=object), **given)
+
+
+def _block(file: Path, options: Options, names: list[str], rows: "list[Record]") -> Block:
     reasons = [reason or _fields_flaw(fields, names, options.encoding) for _, fields, reason in rows]
     _files.check_decoding([file], options.encoding, reasons)
     cells = [_cells(fields, len(names), reason) for (_, fields, _), reason in zip(rows, reasons, strict=True)]
-    table = pd.DataFrame(cells, columns=names, dtype="str")
-    places = [f"{_files.place(file, source)}:{number}" for number, _, _ in rows]
-    return table.assign(row=places, reason=pd.Series(reasons, dtype=object))
+    return pd.DataFrame(cells, columns=names, dtype="str"), [number for number, _, _ in rows], reasons
 
 
 class _Lines(Iterator[str]):

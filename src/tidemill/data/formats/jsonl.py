@@ -1,6 +1,7 @@
 """JSON Lines: a JSON object a line, a column a name."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,30 @@ def read(path: Path, options: Options) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def records(file: Path, encoding: str) -> Iterator[tuple[int, Record, str | None]]:
+    """Of each line that is not blank: its number, its object, and the reason why it holds none, if so."""
+    found = ((number, line) for number, line in enumerate(_files.lines(file, encoding), 1) if line.strip())
+    for place, (number, line) in enumerate(found):
+        if place == 0 and line.strip() == "[":
+            raise TidemillError(f"{file} is one JSON array, not an object a line: source.format json_records reads it")
+        yield number, *_parsed(line, encoding)
+
+
+def table(found: list[Record]) -> pd.DataFrame:
+    """Objects as rows, a column a name."""
+    names = dict.fromkeys(name for record in found for name in record)
+    columns = {name: _column([record.get(name) for record in found]) for name in names}
+    return pd.DataFrame(columns, index=range(len(found)))
+
+
 def _read_file(file: Path, source: Path, encoding: str, split: str | None) -> pd.DataFrame:
-    numbered = [(n, line) for n, line in enumerate(_files.lines(file, encoding), 1) if line.strip()]
-    if numbered and numbered[0][1].strip() == "[":
-        raise TidemillError(f"{file} is one JSON array, not an object a line: source.format json_records reads it")
-    parsed = [_parsed(line, encoding) for _, line in numbered]
-    reasons = [reason for _, reason in parsed]
+    found = list(records(file, encoding))
+    reasons = [reason for _, _, reason in found]
     _files.check_decoding([file], encoding, reasons)
-    names = dict.fromkeys(name for record, _ in parsed for name in record)
-    columns = {name: _column([record.get(name) for record, _ in parsed]) for name in names}
-    places = [f"{_files.place(file, source)}:{number}" for number, _ in numbered]
+    places = [f"{_files.place(file, source)}:{number}" for number, _, _ in found]
     given = {"split": split} if split else {}
-    return pd.DataFrame(columns, index=range(len(places))).assign(
-        row=places, reason=pd.Series(reasons, dtype=object), **given
-    )
+    rows = table([record for _, record, _ in found])
+    return rows.assign(row=places, reason=pd.Series(reasons, dtype=object), **given)
 
 
 def _parsed(line: str, encoding: str) -> tuple[Record, str | None]:

@@ -1,0 +1,36 @@
+"""Commands around a registered version: have it answer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidemill.cli._errors import one_line
+from tidemill.errors import TidemillError
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
+    ],
+    output: Annotated[Path | None, typer.Option(help="Where to write; beside the input if not given.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows in memory at once.")] = 4096,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
+    ] = None,
+) -> None:
+    """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
+    from tidemill.serving import batch
+
+    with one_line():
+        print(batch.predict(model, path, lambda done: print(done, flush=True), output, rows, renamed(column)))
+
+
+def renamed(columns: list[str] | None) -> dict[str, str]:
+    """Their column name by ours, from `OURS=THEIRS`."""
+    found = [text.partition("=") for text in columns or ()]
+    wrong = ["".join(parts) for parts in found if not all(parts)]
+    if wrong:
+        raise TidemillError(f"--column {wrong[0]!r} is not OURS=THEIRS, as in text=review")
+    return {ours: theirs for ours, _, theirs in found}

@@ -1,0 +1,1 @@
+"""A registered version at work: loading it, answering many rows, watching what comes in."""

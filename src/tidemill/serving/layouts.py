@@ -1,0 +1,217 @@
+"""Inputs of any size, a chunk of rows at a time, and the same rows written again with answers. One class a layout.
+
+A chunk becomes a part: a file of its own that is there whole or not at all. Parts joined in their order are the output.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pandas as pd
+
+from tidemill.data.formats import _files, csv, jsonl, pictures
+from tidemill.errors import TidemillError
+
+MADE = ("prediction", "confidence", "version", "reason")
+"""Columns of an answer: `reason` says why a row has none."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows in the order of the input."""
+
+    rows: pd.DataFrame
+    """Their columns."""
+    reasons: "list[str | None]"
+    """Why a row cannot be read."""
+    original: Any
+    """The rows as the layout itself has them."""
+
+
+class Layout(Protocol):
+    """How rows lie in files."""
+
+    ending: str
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """All rows, the same ones in the same chunks each time."""
+
+    def total(self) -> int | None:
+        """How many rows there are, where that can be known without reading them."""
+
+    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+        """The rows of a chunk with their answers."""
+
+    def join(self, parts: list[Path], output: Path) -> None:
+        """All parts as one file."""
+
+
+def of(path: Path, output: Path | None) -> Layout:
+    """The layout of a file or folder; pictures are written as the ending of the output says, else as Parquet.
+
+    Raises:
+        TidemillError: it is missing, or none of those that can be read.
+    """
+    if not path.exists():
+        raise TidemillError(f"{path} is missing")
+    if path.is_dir():
+        return Pictures(path, output.suffix if output else ".parquet")
+    ending = Path(_files.unpacked_name(path)).suffix.lower()
+    match ending:
+        case ".csv" | ".tsv":
+            return Separated(path, ending)
+        case ".jsonl" | ".ndjson":
+            return JsonLines(path)
+        case ".parquet":
+            return Parquet(path)
+    raise TidemillError(f"{path} is no .csv, .tsv, .jsonl, .parquet, nor a folder of pictures")
+
+
+class Separated:
+    """CSV and TSV; every cell stays the text it is."""
+
+    def __init__(self, path: Path, ending: str) -> None:
+        self.path, self.ending = path, ending
+
+    def total(self) -> None:
+        return None
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        delimiter = "\t" if self.ending == ".tsv" else None
+        for table, _, reasons in csv.blocks(self.path, csv.Options(delimiter=delimiter), size):
+            yield Chunk(table, reasons, table)
+
+    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+        separator = "\t" if self.ending == ".tsv" else ","
+        pd.concat([chunk.original, answers], axis=1).to_csv(part, sep=separator, index=False, header=first)
+
+    def join(self, parts: list[Path], output: Path) -> None:
+        _append(parts, output)
+
+
+class JsonLines:
+    """A JSON object a line; what a line held stays as it was, beside the answer."""
+
+    ending = ".jsonl"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def total(self) -> None:
+        return None
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        records = jsonl.records(self.path, jsonl.Options().encoding)
+        while block := list(islice(records, size)):
+            found, reasons = [record for _, record, _ in block], [reason for _, _, reason in block]
+            yield Chunk(jsonl.table(found), reasons, found)
+
+    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+        made = answers.astype(object).where(answers.notna(), None).to_dict("records")
+        lines = [
+            json.dumps(record | answer, ensure_ascii=False) for record, answer in zip(chunk.original, made, strict=True)
+        ]
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def join(self, parts: list[Path], output: Path) -> None:
+        _append(parts, output)
+
+
+class Parquet:
+    """Parquet; columns keep their types."""
+
+    ending = ".parquet"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def total(self) -> int:
+        with self._opened() as file:
+            return int(file.metadata.num_rows)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        import pyarrow
+
+        with self._opened() as file:
+            for batch in file.iter_batches(size):
+                yield Chunk(batch.to_pandas(ignore_metadata=True), [None] * len(batch), pyarrow.table(batch))
+
+    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+        _write_table(chunk.original, answers, part)
+
+    def join(self, parts: list[Path], output: Path) -> None:
+        _join_tables(parts, output)
+
+    def _opened(self) -> Any:
+        import pyarrow.parquet
+
+        try:
+            return pyarrow.parquet.ParquetFile(self.path)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise TidemillError(f"{self.path} is not a whole Parquet file: {error}") from error
+
+
+class Pictures:
+    """A folder of pictures, however deep; the output names each by its path inside the folder."""
+
+    endings: ClassVar = {".parquet", ".csv"}
+
+    def __init__(self, path: Path, ending: str) -> None:
+        if ending not in self.endings:
+            raise TidemillError(f"answers for a folder of pictures go to a .parquet or .csv file, not to {ending!r}")
+        self.path, self.ending = path, ending
+        found = _files.matching(path, "**/*")
+        self.files = [file for file in found if file.suffix.lower() in pictures.ENDINGS]
+        if not self.files:
+            raise TidemillError(f"{path} holds no picture: none of its files ends in {', '.join(pictures.ENDINGS)}")
+
+    def total(self) -> int:
+        return len(self.files)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        for start in range(0, len(self.files), size):
+            files = self.files[start : start + size]
+            images = pd.DataFrame({"image": [file.read_bytes() for file in files]})
+            yield Chunk(images, [None] * len(files), [file.relative_to(self.path).as_posix() for file in files])
+
+    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+        import pyarrow
+
+        if self.ending == ".csv":
+            answers.assign(file=chunk.original)[["file", *answers]].to_csv(part, index=False, header=first)
+        else:
+            _write_table(pyarrow.table({"file": chunk.original}), answers, part)
+
+    def join(self, parts: list[Path], output: Path) -> None:
+        (_append if self.ending == ".csv" else _join_tables)(parts, output)
+
+
+def _append(parts: list[Path], output: Path) -> None:
+    with output.open("wb") as whole:
+        for part in parts:
+            with part.open("rb") as piece:
+                shutil.copyfileobj(piece, whole)
+
+
+def _write_table(table: Any, answers: pd.DataFrame, part: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {"confidence": pyarrow.float64()}
+    for name in answers:
+        kind = kinds.get(str(name), pyarrow.string())  # of a chunk whose rows all have an answer, too
+        table = table.append_column(name, pyarrow.array(answers[name], type=kind, from_pandas=True))
+    pyarrow.parquet.write_table(table, part)
+
+
+def _join_tables(parts: list[Path], output: Path) -> None:
+    import pyarrow.parquet
+
+    schema = pyarrow.parquet.read_schema(parts[0])
+    with pyarrow.parquet.ParquetWriter(output, schema) as whole:
+        for part in parts:
+            whole.write_table(pyarrow.parquet.read_table(part, schema=schema))
