@@ -63,14 +63,18 @@ def python() -> Check:
 
 def environment() -> Check:
     """Each package is installed in its locked version."""
-    paths = [Path("requirements", f"{lock}.lock") for lock in LOCKS]
-    if not all(path.exists() for path in paths):
+    folder = Path("requirements")
+    if not all(path.exists() for path in _locks(folder)):
         return Check("environment", False, "requirements/*.lock not found", "run this in the project's folder")
-    locked = re.findall(r"^([\w.-]+)==(\S+)( ;)?", "\n".join(map(_read, paths)), re.MULTILINE)
-    wrong = [_difference(name, pin, bool(marker)) for name, pin, marker in locked]
-    wrong = [difference for difference in wrong if difference]
-    detail = f"{len(wrong)} packages differ: {', '.join(wrong[:3])}" if wrong else f"{len(locked)} packages as locked"
+    wrong, pins = unlike_lock(folder), len(_pins(folder))
+    detail = f"{len(wrong)} packages differ: {', '.join(wrong[:3])}" if wrong else f"{pins} packages as locked"
     return Check("environment", not wrong, detail, "make setup" if wrong else "")
+
+
+def unlike_lock(folder: Path) -> list[str]:
+    """Each package that is not installed as the lock files of a folder pin it."""
+    found = [_difference(name, pin, bool(marker)) for name, pin, marker in _pins(folder)]
+    return [difference for difference in found if difference]
 
 
 def git() -> Check:
@@ -169,6 +173,16 @@ def port(name: str, variable: str, usual: int) -> Check:
         served = connection.connect_ex(("127.0.0.1", number)) == 0
     detail = f"port {number} " + ("is served" if served else "is free: `make ui` starts it")
     return Check(name, True, detail, needed=False)
+
+
+def _locks(folder: Path) -> list[Path]:
+    return [folder / f"{lock}.lock" for lock in LOCKS]
+
+
+def _pins(folder: Path) -> list[tuple[str, str, str]]:
+    """Name, version and start of the marker of each locked package."""
+    text = "\n".join(_read(path) for path in _locks(folder) if path.exists())
+    return re.findall(r"^([\w.-]+)==(\S+)( ;)?", text, re.MULTILINE)
 
 
 def _read(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import typer
 
-from tidemill.cli import pipeline, serving
+from tidemill.cli import pipeline, serving, versions
 
 app = typer.Typer(
     help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
@@ -16,3 +16,4 @@ app.command(context_settings=pipeline.PASSED_ON)(pipeline.run)
 app.command(context_settings=pipeline.PASSED_ON)(pipeline.status)
 app.command()(pipeline.doctor)
 app.command()(serving.predict)
+app.command()(versions.reproduce)

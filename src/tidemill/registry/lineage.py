@@ -14,7 +14,11 @@ from typing import Any
 from tidemill.config import System
 from tidemill.files import sha256_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+TOLERANCES = {"bitwise": 0.0, "tolerance": 0.01, "fast": None}
+"""By tier of determinism, how far the weights of a repetition may be from the first: the norm of the difference over
+the norm of the weights. Null promises nothing."""
 
 LOCK = Path("dvc.lock")
 """Written by the very run that lineage describes, so that a change of it is no dirt."""
@@ -26,7 +30,13 @@ FLOW_RUN_VARIABLES = ("PREFECT__FLOW_RUN_ID", "TIDEMILL_FLOW_RUN_ID")
 
 
 def collect(
-    name: str, system: System, weights_sha256: str, test_set: dict[str, Any], device: str | None, run_id: str
+    name: str,
+    system: System,
+    weights_sha256: str,
+    test_set: dict[str, Any],
+    device: str | None,
+    run_id: str,
+    parent_run_id: str | None = None,
 ) -> dict[str, Any]:
     """The lineage of a version made in the working folder.
 
@@ -37,6 +47,7 @@ def collect(
         test_set: `sha256` and `rows` of the test set it was evaluated on.
         device: what it was trained on, e.g. `cpu`.
         run_id: its MLflow run.
+        parent_run_id: the MLflow run that this one is part of, as of a sweep.
     """
     entries = lock_entries(name)
     return {
@@ -49,12 +60,21 @@ def collect(
         "environment": environment(),
         "seeds": {"training": system.training.seed, "evaluate": system.evaluate.seed},
         "determinism": system.training.determinism,
+        "tolerance": TOLERANCES[system.training.determinism],
         "device": device,
         "weights_sha256": weights_sha256,
         "test_set": {"sha256": test_set["sha256"], "rows": test_set["rows"]},
         "run_id": run_id,
+        "parent_run_id": parent_run_id,
         "flow_run_id": next((os.environ[v] for v in FLOW_RUN_VARIABLES if os.environ.get(v)), None),
     }
+
+
+def of_today(document: dict[str, Any]) -> dict[str, Any]:
+    """A lineage in the form of today: what an older form did not record is null, or what follows from the rest."""
+    tolerance = TOLERANCES.get(document.get("determinism", ""))
+    environment = {"processor": None} | document.get("environment", {})
+    return {"parent_run_id": None, "tolerance": tolerance} | document | {"environment": environment}
 
 
 def tags(lineage: dict[str, Any]) -> dict[str, str]:
@@ -68,6 +88,7 @@ def tags(lineage: dict[str, Any]) -> dict[str, str]:
         "weights_sha256": lineage["weights_sha256"],
         "determinism": lineage["determinism"],
         "device": lineage["device"],
+        "parent_run_id": lineage["parent_run_id"],
         "flow_run_id": lineage["flow_run_id"],
     }
     return {f"tidemill.{name}": _tag(value) for name, value in found.items() if value not in (None, "")}
@@ -95,13 +116,13 @@ def code() -> dict[str, Any]:
     }
 
 
-def lock_entries(name: str) -> dict[str, Any]:
+def lock_entries(name: str, lock: Path = LOCK) -> dict[str, Any]:
     """The entries of `dvc.lock` that a system's version is made from: those of all its stages before `register`."""
     from ruamel.yaml import YAML
 
-    if not LOCK.exists():
+    if not lock.exists():
         return {}
-    stages = YAML(typ="safe").load(LOCK.read_text(encoding="utf-8")).get("stages", {})
+    stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8")).get("stages", {})
     own = {stage: entry for stage, entry in stages.items() if stage.endswith(f"@{name}")}
     return {stage: entry for stage, entry in own.items() if stage != f"register@{name}"}
 
@@ -121,8 +142,17 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "packages": {package: metadata.version(package) for package in PACKAGES},
     }
+
+
+def _processor() -> str | None:
+    """Name of the processor, whose kind of vector instructions decides in which order torch takes a sum."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or None)
 
 
 def _tag(value: str | bool) -> str:

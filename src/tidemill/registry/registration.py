@@ -158,7 +158,8 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
 def _lineage(candidate: Candidate, run: "Run") -> dict[str, Any]:
     weights, test_set = candidate.weights_sha256, candidate.evaluation["test_set"]
     device = candidate.config.get("device")
-    return lineage.collect(candidate.name, candidate.system, weights, test_set, device, run.info.run_id)
+    parent = run.data.tags.get("mlflow.parentRunId")
+    return lineage.collect(candidate.name, candidate.system, weights, test_set, device, run.info.run_id, parent)
 
 
 def _ensure_model(client: "MlflowClient", name: str) -> None:
