@@ -7,16 +7,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidemill.cli import _told
 from tidemill.cli._errors import one_line
+from tidemill.errors import TidemillError
 
 if TYPE_CHECKING:
-    from tidemill.provenance.verdict import Verdict
+    from tidemill.registry.history import Version
 
 DIFFERENT = 3
 """Exit code of a reproduction that came out otherwise; 1 is for one that could not be made."""
 
-Address = Annotated[str, typer.Argument(metavar="VERSION", help="models:/NAME/NUMBER or models:/NAME@ALIAS.")]
+ADDRESS_HELP = "models:/NAME/NUMBER or models:/NAME@ALIAS."
+Address = Annotated[str, typer.Argument(metavar="VERSION", help=ADDRESS_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def lineage(
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help=ADDRESS_HELP)] = None,
+    from_data: Annotated[
+        str | None, typer.Option(metavar="HASH", help="List the versions made from data of this hash.")
+    ] = None,
+    from_commit: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="List the versions made at this commit.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a version was made from, or which versions were made from some data or at some commit."""
+    from rich.console import Console
+
+    from tidemill.provenance.tree import tree
+    from tidemill.registry import history
+
+    with one_line():
+        if [version, from_data, from_commit].count(None) != 2:
+            raise TidemillError("give one of: a version, --from-data HASH, --from-commit COMMIT")
+        if version is None:
+            found = history.from_data(from_data) if from_data else history.from_commit(str(from_commit))
+            _list(found, as_json)
+        elif as_json:
+            print(json.dumps(history.find(version).lineage, indent=2, ensure_ascii=False))
+        else:
+            Console().print(tree(history.find(version)))
+
+
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help=ADDRESS_HELP)],
+    after: Annotated[str, typer.Argument(metavar="B", help=ADDRESS_HELP)],
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two versions: rows, params, code, environment, metrics, examples answered otherwise."""
+    from tidemill.provenance.comparison import compare
+    from tidemill.registry import history
+
+    with one_line():
+        found = compare(history.find(before), history.find(after))
+    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(_told.comparison(found)))
 
 
 def reproduce(
@@ -29,26 +74,42 @@ def reproduce(
 ) -> None:
     """Train a version again from nothing and compare the weights: 0 reproduced, 3 different, 1 cannot be made."""
     from tidemill.provenance.reproduce import reproduce
-    from tidemill.registry import versions
+    from tidemill.registry import history
 
     with one_line():
-        found = reproduce(versions.find(version), any_environment, folder, lambda line: print(line, file=sys.stderr))
-    print(json.dumps(found.document(), indent=2) if as_json else _told(found))
+        found = reproduce(history.find(version), any_environment, folder, _progress)
+    print(json.dumps(found.document(), indent=2) if as_json else "\n".join(_told.verdict(found)))
     sys.exit(0 if found.reproduced else DIFFERENT)
 
 
-def _told(verdict: "Verdict") -> str:
-    sentences = {
-        "identical": f"{verdict.version} is reproduced: the weights are the same, bit for bit",
-        "within tolerance": f"{verdict.version} is reproduced: the weights are within the tolerance of its tier",
-        "different": f"{verdict.version} is not reproduced: the weights differ",
-    }
-    lines = [f"{sentences[verdict.outcome]} ({verdict.seconds:.0f} s)", f"  weights then  {verdict.weights_then}"]
-    lines.append(f"  weights now   {verdict.weights_now}")
-    if verdict.outcome != "identical":
-        allowed = "any" if verdict.tolerance is None else f"{verdict.tolerance:g}"
-        distance = "other tensors" if verdict.distance is None else f"{verdict.distance:.3g}"
-        lines.append(f"  distance      {distance} (tier {verdict.determinism}: {allowed})")
-    for kind in ("environment", "data", "code", "arithmetic"):
-        lines += [f"  {kind:<13} {line}" for line in getattr(verdict, kind)]
-    return "\n".join(lines + [f"  note          {line}" for line in verdict.notes])
+def gc(
+    cloud: Annotated[bool, typer.Option("--cloud", help="In DVC's default remote as well.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what DVC keeps for nothing, but nothing that a registered version needs."""
+    from tidemill.provenance import retention
+    from tidemill.registry import history
+
+    with one_line():
+        found = history.every()
+        outs = [out for version in found for out in retention.needed(version)]
+        named = ", ".join(version.address for version in found) or "none is registered"
+        print(f"kept: the workspace, tips of branches and tags, experiments, and {len(found)} versions: {named}")
+        print(*retention.collect(outs, Path(), cloud, dry=True), sep="\n")
+        if yes or typer.confirm("remove it?", default=False):
+            print(*retention.collect(outs, Path(), cloud, dry=False), sep="\n")
+
+
+def _list(found: "list[Version]", as_json: bool) -> None:
+    if as_json:
+        print(
+            json.dumps([{"version": one.address, "aliases": one.aliases, "tags": one.tags} for one in found], indent=2)
+        )
+    for one in [] if as_json else found:
+        print(" ".join([one.address, one.tags.get("tidemill.commit", "")[:12], *one.aliases]))
+    if not found:
+        print("no version", file=sys.stderr)
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -11,8 +11,8 @@ from tidemill.files import sha256_file
 from tidemill.provenance import environment, storage, verdict
 from tidemill.provenance.stages import Tell, run_again
 from tidemill.provenance.worktree import git, worktree
+from tidemill.registry.history import WEIGHTS, Version
 from tidemill.registry.tracking import flattened
-from tidemill.registry.versions import WEIGHTS, Version
 
 MODEL = Path("train", "model", "model.safetensors")
 
@@ -31,6 +31,7 @@ def reproduce(version: Version, any_environment: bool, folder: Path | None, tell
         TidemillError: it cannot be made again, with the reason.
     """
     start, then = time.monotonic(), version.lineage
+    _check_recorded(then, version.address)
     _check_untracked(then, version.address)
     with worktree(then["code"], version.address, folder) as made:
         tell(f"{version.address}: commit {then['code']['commit'][:12]} in {made}")
@@ -72,6 +73,14 @@ def tracked(folder: Path, params: dict[str, Any]) -> list[str]:
     outs = [(folder / pin).parent / out["path"] for pin in pins for out in read_yaml(folder / pin).get("outs", [])]
     named = {value for value in flattened(params).values() if value}
     return sorted(value for value in named if any((folder / value).is_relative_to(out) for out in outs))
+
+
+def _check_recorded(then: dict[str, Any], address: str) -> None:
+    lacking = [name for name in ("params", "weights_sha256", "determinism") if not then[name]]
+    if lacking:
+        raise TidemillError(
+            f"the lineage of {address} does not record its {', '.join(lacking)}: it cannot be made again"
+        )
 
 
 def _check_untracked(then: dict[str, Any], address: str) -> None:

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tidemill.errors import TidemillError
 
@@ -29,8 +32,8 @@ def share(project: Path, other: Path) -> None:
 
     They stand in the other's `config.local`, which outdoes what an old commit says of a remote that has moved since.
     """
-    settings = dict(line.split("=", 1) for line in _answer("config", "--list", folder=project).splitlines())
-    settings["cache.dir"] = _answer("cache", "dir", folder=project).strip()
+    settings = dict(line.split("=", 1) for line in answer("config", "--list", folder=project).splitlines())
+    settings["cache.dir"] = answer("cache", "dir", folder=project).strip()
     lines = [f"['{_section(name)}']\n    {name.rpartition('.')[2]} = {value}" for name, value in settings.items()]
     target = other / ".dvc" / "config.local"
     target.touch(mode=0o600)
@@ -48,14 +51,36 @@ def bring(folder: Path, targets: list[str]) -> None:
     done = dvc("pull", "--quiet", *targets, folder=folder)
     if done.returncode:
         named = ", ".join(targets)
-        if not _answer("remote", "list", folder=folder).strip():
+        if not answer("remote", "list", folder=folder).strip():
             reason = "no remote is set: `dvc remote add --default NAME ADDRESS`"
         else:
             reason = f"the remote does not give it: {_last_error(done.stderr)}"
         raise TidemillError(f"{named} is not in DVC's cache, and {reason}")
 
 
-def _answer(*arguments: str, folder: Path) -> str:
+@contextmanager
+def by_hash(digest: str, project: Path) -> Iterator[Path | None]:
+    """The file of a hash (`md5:…`), from DVC's cache or the default remote; None where neither has it."""
+    md5 = digest.rpartition(":")[2]
+    place = f"files/md5/{md5[:2]}/{md5[2:]}"
+    cached = Path(answer("cache", "dir", folder=project).strip()) / place
+    remote = dvc("config", "core.remote", folder=project).stdout.strip()
+    with TemporaryDirectory() as scratch:
+        brought = Path(scratch) / md5
+        if cached.is_file():
+            yield cached
+        elif remote and dvc("get-url", f"remote://{remote}/{place}", str(brought), folder=project).returncode == 0:
+            yield brought
+        else:
+            yield None
+
+
+def answer(*arguments: str, folder: Path) -> str:
+    """What a DVC command prints.
+
+    Raises:
+        TidemillError: it failed, with its last words.
+    """
     done = dvc(*arguments, folder=folder)
     if done.returncode:
         raise TidemillError(f"dvc {' '.join(arguments)}: {_last_error(done.stderr)}")

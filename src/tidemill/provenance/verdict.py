@@ -42,7 +42,7 @@ def outcome(distance: float | None, tolerance: float | None) -> Literal["identic
     """The verdict on weights of a distance (0: bit-identical) under a tolerance (null: nothing is promised)."""
     if distance == 0:
         return "identical"
-    if distance is None or tolerance is None or distance > tolerance:
+    if distance is None or tolerance is None or not distance <= tolerance:  # a NaN is no small distance
         return "different"
     return "within tolerance"
 

@@ -26,6 +26,33 @@ LOCK = Path("dvc.lock")
 PACKAGES = ("tidemill", "torch", "pytorch-lightning", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 """Packages whose version bears on the weights."""
 
+NOT_RECORDED: dict[str, Any] = {
+    "schema_version": None,
+    "system": None,
+    "code": {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None},
+    "dvc": {"lock_sha256": None, "stages": {}},
+    "data": {},
+    "params": {},
+    "environment": {
+        "locks": {},
+        "python": None,
+        "platform": None,
+        "machine": None,
+        "processor": None,
+        "packages": {},
+    },
+    "seeds": {},
+    "determinism": None,
+    "tolerance": None,
+    "device": None,
+    "weights_sha256": None,
+    "test_set": {"sha256": None, "rows": None},
+    "run_id": None,
+    "parent_run_id": None,
+    "flow_run_id": None,
+}
+"""A lineage that says nothing, in the form of today."""
+
 FLOW_RUN_VARIABLES = ("PREFECT__FLOW_RUN_ID", "TIDEMILL_FLOW_RUN_ID")
 
 
@@ -71,10 +98,10 @@ def collect(
 
 
 def of_today(document: dict[str, Any]) -> dict[str, Any]:
-    """A lineage in the form of today: what an older form did not record is null, or what follows from the rest."""
-    tolerance = TOLERANCES.get(document.get("determinism", ""))
-    environment = {"processor": None} | document.get("environment", {})
-    return {"parent_run_id": None, "tolerance": tolerance} | document | {"environment": environment}
+    """A lineage in the form of today: what an older form did not record is null or empty, or follows from the rest."""
+    known = NOT_RECORDED | {"tolerance": TOLERANCES.get(document.get("determinism", ""))} | document
+    parts = ((name, empty) for name, empty in NOT_RECORDED.items() if isinstance(empty, dict))
+    return known | {name: empty | known[name] for name, empty in parts}
 
 
 def tags(lineage: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,94 @@
+"""What is found out about versions, as lines to read at the terminal."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidemill.provenance.verdict import Verdict
+
+SHOWN = 10
+"""Examples of a kind that are listed; JSON has all."""
+
+
+def verdict(found: "Verdict") -> list[str]:
+    """How a reproduction ended, and what differs."""
+    sentences = {
+        "identical": f"{found.version} is reproduced: the weights are the same, bit for bit",
+        "within tolerance": f"{found.version} is reproduced: the weights are within the tolerance of its tier",
+        "different": f"{found.version} is not reproduced: the weights differ",
+    }
+    lines = [f"{sentences[found.outcome]} ({found.seconds:.0f} s)", f"  weights then  {found.weights_then}"]
+    lines.append(f"  weights now   {found.weights_now}")
+    if found.outcome != "identical":
+        allowed = "promises nothing" if found.tolerance is None else f"allows {found.tolerance:g}"
+        distance = "other tensors" if found.distance is None else f"{found.distance:.3g}"
+        lines.append(f"  distance      {distance} (the tier {found.determinism} {allowed})")
+    for kind in ("environment", "data", "code", "arithmetic"):
+        lines += [f"  {kind:<13} {line}" for line in getattr(found, kind)]
+    return lines + [f"  note          {line}" for line in found.notes]
+
+
+def comparison(found: dict[str, Any]) -> list[str]:
+    """What differs between two versions."""
+    parts = {
+        "data": _data(found["data"]),
+        "params": _changes(found["params"]),
+        "code": _code(found["code"]),
+        "environment": _changes(found["environment"]),
+        "metrics": _metrics(found["metrics"]),
+        "test examples": _flipped(found["flipped"]),
+    }
+    lines = [" → ".join(found["versions"])]
+    for title, told in parts.items():
+        lines += [title, *(f"  {line}" for line in told or ["the same"])]
+    return lines
+
+
+def _changes(changes: dict[str, list[Any]]) -> list[str]:
+    return [f"{path}: {_value(before)} → {_value(after)}" for path, (before, after) in changes.items()]
+
+
+def _value(value: str | None) -> str:
+    return "(none)" if value is None else value
+
+
+def _data(found: dict[str, Any]) -> list[str]:
+    rows = [
+        f"{split}: the table cannot be had: `dvc pull` brings it where a remote has it"
+        if ids is None
+        else f"{split}: {len(ids['added'])} rows added, {len(ids['gone'])} gone"
+        for split, ids in found["rows"].items()
+    ]
+    return _changes(found["hashes"]) + rows
+
+
+def _code(found: dict[str, Any]) -> list[str]:
+    before, after = found["commit"]
+    dirty = [f"{which} was made from a dirty tree" for which, it in zip("AB", found["dirty"], strict=True) if it]
+    if before == after:
+        return dirty
+    if found["log"] is None:
+        return [f"commit: {before} → {after} (this repository lacks one: `git fetch --all`)", *dirty]
+    return [f"commit: {before} → {after}", *found["log"], *(line.strip() for line in found["diffstat"]), *dirty]
+
+
+def _metrics(metrics: dict[str, list[dict[str, float] | None]]) -> list[str]:
+    return [f"{name}: {_interval(before)} → {_interval(after)}" for name, (before, after) in metrics.items()]
+
+
+def _interval(measured: dict[str, float] | None) -> str:
+    if measured is None:
+        return "not measured"
+    return f"{measured['value']:.4g} ({measured['low']:.4g} to {measured['high']:.4g})"
+
+
+def _flipped(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return ["this task knows no right and wrong"]
+    lines = [f"{found['rows']} in both: {len(found['mended'])} mended, {len(found['broken'])} broken"]
+    for kind in ("mended", "broken"):
+        for row in found[kind][:SHOWN]:
+            answers = f"{row['prediction_before']} → {row['prediction_after']}"
+            lines.append(f"{kind} {row['id']}: {answers} (is {row['label']})")
+        if len(found[kind]) > SHOWN:
+            lines.append(f"{kind}: {len(found[kind]) - SHOWN} more, all with --json")
+    return lines

@@ -1,0 +1,108 @@
+"""Registered versions with what they were made from, and those made from some data or at some commit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tidemill.files import read_json
+from tidemill.registry import lineage, versions
+from tidemill.registry.champion import TEST_TAG
+from tidemill.registry.tracking import connect
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+WEIGHTS = "model/artifacts/model/model.safetensors"
+"""Where a version keeps its weights: as MLflow lays out a model."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model."""
+
+    entry: "ModelVersion"
+
+    @property
+    def name(self) -> str:
+        """The registered model, which has the system's name."""
+        return str(self.entry.name)
+
+    @property
+    def address(self) -> str:
+        """As MLflow names it: `models:/digits/3`."""
+        return f"models:/{self.entry.name}/{self.entry.version}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What can be searched for."""
+        return dict(self.entry.tags)
+
+    @cached_property
+    def aliases(self) -> list[str]:
+        """Its aliases, such as `champion`."""
+        named = connect().get_registered_model(self.entry.name).aliases.items()
+        return sorted(alias for alias, number in named if str(number) == str(self.entry.version))
+
+    @cached_property
+    def lineage(self) -> dict[str, Any]:
+        """What it was made from, in the form of today; what was not recorded is null.
+
+        Raises:
+            TidemillError: it carries no lineage.
+        """
+        with self.file("lineage.json") as document:
+            return lineage.of_today(read_json(document))
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Path]:
+        """One of its files, brought from the registry.
+
+        Raises:
+            TidemillError: it has no such file.
+        """
+        with TemporaryDirectory() as scratch:
+            yield versions.bring(self.entry, path, Path(scratch))
+
+
+def find(address: str) -> Version:
+    """The version that `models:/digits/3` or `models:/digits@champion` names now.
+
+    Raises:
+        TidemillError: it is no such address, or the registry has no such version.
+    """
+    return Version(versions.find(address))
+
+
+def every(wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> list[Version]:
+    """The versions of all models whose tags are wanted, oldest first."""
+    client, found, token = connect(), [], None
+    while True:
+        page = client.search_model_versions(page_token=token)
+        found += [entry for entry in page if wanted(entry.tags)]
+        token = page.token
+        if not token:
+            return [Version(entry) for entry in sorted(found, key=lambda one: (one.name, int(one.version)))]
+
+
+def from_commit(commit: str) -> list[Version]:
+    """Versions made at a commit; its first digits will do."""
+    return every(lambda tags: tags.get("tidemill.commit", "").startswith(commit.lower()))
+
+
+def from_data(digest: str) -> list[Version]:
+    """Versions made from data of a hash, raw or ingested, or tested on it; its first digits will do.
+
+    Args:
+        digest: as DVC writes it, with or without `md5:` and `.dir`; or the sha256 of a test set.
+    """
+    wanted = digest.lower().rpartition(":")[2].removesuffix(".dir")
+
+    def made_from(tags: dict[str, str]) -> bool:
+        hashes = [known.rpartition(":")[2] for known in tags.get("tidemill.data", "").split()]
+        return any(known.startswith(wanted) for known in [*hashes, tags.get(TEST_TAG, "")])
+
+    return every(made_from)
