@@ -34,7 +34,10 @@ def share(project: Path, other: Path) -> None:
     """
     settings = dict(line.split("=", 1) for line in answer("config", "--list", folder=project).splitlines())
     settings["cache.dir"] = answer("cache", "dir", folder=project).strip()
-    lines = [f"['{_section(name)}']\n    {name.rpartition('.')[2]} = {value}" for name, value in settings.items()]
+    sections: dict[str, list[str]] = {}
+    for name, value in settings.items():
+        sections.setdefault(_section(name), []).append(f"    {name.rpartition('.')[2]} = {value}")
+    lines = [line for section, own in sections.items() for line in (f"['{section}']", *own)]
     target = other / ".dvc" / "config.local"
     target.touch(mode=0o600)
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
