@@ -129,6 +129,27 @@ def test_the_flow_run(repository: Path, monkeypatch: pytest.MonkeyPatch, variabl
     assert validated(collected())["flow_run_id"] == "0b5e2f6c"
 
 
+def test_what_a_repetition_may_differ_by_is_stated(repository: Path) -> None:
+    for tier, tolerance in (("bitwise", 0.0), ("tolerance", 0.01), ("fast", None)):
+        system = load_system("bars", Path("params.yaml"))
+        training = system.training.model_copy(update={"determinism": tier})
+        made = system.model_copy(update={"training": training})
+        found = lineage.collect("bars", made, "a" * 64, {"sha256": "b" * 64, "rows": 30}, "cpu", "c" * 32, "d" * 32)
+        assert validated(found)["tolerance"] == tolerance
+        assert lineage.tags(found)["tidemill.parent_run_id"] == "d" * 32
+
+
+def test_an_older_form_is_read_as_one_of_today(repository: Path) -> None:
+    whole = collected()
+    first = {name: value for name, value in whole.items() if name not in ("parent_run_id", "tolerance")}
+    first["environment"] = {name: value for name, value in whole["environment"].items() if name != "processor"}
+    read = lineage.of_today(first | {"schema_version": 1})
+    assert set(read) == set(whole)
+    assert read == whole | {"schema_version": 1, "environment": whole["environment"] | {"processor": None}}
+    assert set(lineage.NOT_RECORDED) == set(whole)
+    assert set(lineage.NOT_RECORDED["environment"]) == set(whole["environment"])
+
+
 def test_tags_are_text_worth_a_search(repository: Path) -> None:
     found = collected()
     tags = lineage.tags(found)

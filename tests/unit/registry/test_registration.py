@@ -21,7 +21,7 @@ from tidemill.config import Download, System
 from tidemill.data.fetch import fetch
 from tidemill.errors import TidemillError
 from tidemill.files import sha256_file, write_json
-from tidemill.registry import registration, tracking
+from tidemill.registry import history, registration, tracking
 from tidemill.registry.tracking import Point, training_run
 
 LABELS = ["0", "1", "2"]
@@ -78,6 +78,14 @@ def test_a_gate_can_ask_how_it_behaves(system: System) -> None:
         register(with_gates(system, thresholds={"behaviour.a_negation": 0.5}))
     with pytest.raises(TidemillError, match=r"no metric 'behaviour\.a_slight_shift'"):
         register(with_gates(system, metric="behaviour.a_slight_shift"))
+
+
+def test_the_run_that_the_training_is_part_of_is_in_the_lineage(system: System) -> None:
+    with training_run("bars", "a" * 64, {"lr": 1}) as run:
+        run.tag_weights(sha256_file(Path("artifacts/bars/train/model/model.safetensors")))
+        run.client.set_tag(run.id, "mlflow.parentRunId", "b" * 32)
+    register(system)
+    assert history.find("models:/bars/1").lineage["parent_run_id"] == "b" * 32
 
 
 def test_the_run_of_the_training_gets_the_version(system: System) -> None:
