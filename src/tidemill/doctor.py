@@ -138,7 +138,7 @@ def disk() -> Check:
     free = shutil.disk_usage(".").free / 1e9
     ok = free >= SPACE_NEEDED
     return Check(
-        "disk", ok, f"{free:.0f} GB free", "" if ok else f"free {SPACE_NEEDED} GB; `dvc gc -w` drops old outputs"
+        "disk", ok, f"{free:.0f} GB free", "" if ok else f"free {SPACE_NEEDED} GB; `tidemill gc` drops old outputs"
     )
 
 

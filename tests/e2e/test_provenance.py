@@ -140,6 +140,10 @@ def test_gc_removes_what_no_version_needs(history: History) -> None:
     naive = history.run("dvc", "gc", "--force", "--dry", "--workspace", "--all-branches", "--all-tags")
     assert any(md5[2:] in naive for md5 in rows)
     before = [count(store) for store in stores]
+    elsewhere = history.tidemill(
+        "gc", "--yes", MLFLOW_TRACKING_URI=f"sqlite:///{history.folder.parents[1] / 'other.db'}"
+    )
+    assert elsewhere.returncode == 1 and "no version is registered in sqlite:" in elsewhere.stderr
     refused = history.tidemill("gc", "--cloud")
     assert refused.returncode != 0 and "models:/digits/1, models:/digits/2" in refused.stdout
     assert [count(store) for store in stores] == before

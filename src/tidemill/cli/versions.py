@@ -89,11 +89,16 @@ def gc(
     """Remove what DVC keeps for nothing, but nothing that a registered version needs."""
     from tidemill.provenance import retention
     from tidemill.registry import history
+    from tidemill.registry.tracking import store_uri
 
     with one_line():
         found = history.every()
+        if not found:
+            raise TidemillError(
+                f"no version is registered in {store_uri()}: name another registry by MLFLOW_TRACKING_URI, or use `dvc gc`"
+            )
         outs = [out for version in found for out in retention.needed(version)]
-        named = ", ".join(version.address for version in found) or "none is registered"
+        named = ", ".join(version.address for version in found)
         print(f"kept: the workspace, tips of branches and tags, experiments, and {len(found)} versions: {named}")
         print(*retention.collect(outs, Path(), cloud, dry=True), sep="\n")
         if yes or typer.confirm("remove it?", default=False):

@@ -7,14 +7,13 @@ from typing import Any
 
 from tidemill.config import read_yaml
 from tidemill.errors import TidemillError
-from tidemill.files import sha256_file
+from tidemill.files import read_json, sha256_file
+from tidemill.models import CONFIG, WEIGHTS
 from tidemill.provenance import environment, storage, verdict
 from tidemill.provenance.stages import Tell, run_again
 from tidemill.provenance.worktree import git, worktree
-from tidemill.registry.history import WEIGHTS, Version
+from tidemill.registry.history import REGISTERED_WEIGHTS, Version
 from tidemill.registry.tracking import flattened
-
-MODEL = Path("train", "model", "model.safetensors")
 
 
 def reproduce(version: Version, any_environment: bool, folder: Path | None, tell: Tell) -> verdict.Verdict:
@@ -44,7 +43,8 @@ def reproduce(version: Version, any_environment: bool, folder: Path | None, tell
         storage.share(Path(), made)
         storage.bring(made, tracked(made, then["params"]))
         entries = run_again(made, version.name, then["device"], tell)
-        weights = made / "artifacts" / version.name / MODEL
+        weights = made / "artifacts" / version.name / "train" / "model" / WEIGHTS
+        unlike += _other_device(weights, then, unlike)
         now = sha256_file(weights)
         distance = 0.0 if now == then["weights_sha256"] else _distance(version, weights)
     read = verdict.differences(then["dvc"]["stages"], entries, version.name, then["params"]["source"]["path"])
@@ -98,8 +98,15 @@ def _covered(path: str, read: Iterable[str]) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in read)
 
 
+def _other_device(weights: Path, then: dict[str, Any], told: list[str]) -> list[str]:
+    """What it was trained on this time, if that is something else and was not told before."""
+    device = read_json(weights.with_name(CONFIG)).get("device")
+    line = f"device {device} (then {then['device']})"
+    return [line] if then["device"] not in (None, device) and line not in told else []
+
+
 def _distance(version: Version, weights: Path) -> float | None:
-    with version.file(WEIGHTS) as registered:
+    with version.file(REGISTERED_WEIGHTS) as registered:
         return verdict.distance(registered, weights)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +34,7 @@ def share(project: Path, other: Path) -> None:
     They stand in the other's `config.local`, which outdoes what an old commit says of a remote that has moved since.
     """
     settings = dict(line.split("=", 1) for line in answer("config", "--list", folder=project).splitlines())
-    settings["cache.dir"] = answer("cache", "dir", folder=project).strip()
+    settings["cache.dir"] = str(_cache(project.resolve()))
     sections: dict[str, list[str]] = {}
     for name, value in settings.items():
         sections.setdefault(_section(name), []).append(f"    {name.rpartition('.')[2]} = {value}")
@@ -66,8 +67,8 @@ def by_hash(digest: str, project: Path) -> Iterator[Path | None]:
     """The file of a hash (`md5:…`), from DVC's cache or the default remote; None where neither has it."""
     md5 = digest.rpartition(":")[2]
     place = f"files/md5/{md5[:2]}/{md5[2:]}"
-    cached = Path(answer("cache", "dir", folder=project).strip()) / place
-    remote = dvc("config", "core.remote", folder=project).stdout.strip()
+    cached = _cache(project.resolve()) / place
+    remote = _remote(project.resolve())
     with TemporaryDirectory() as scratch:
         brought = Path(scratch) / md5
         if cached.is_file():
@@ -88,6 +89,17 @@ def answer(*arguments: str, folder: Path) -> str:
     if done.returncode:
         raise TidemillError(f"dvc {' '.join(arguments)}: {_last_error(done.stderr)}")
     return done.stdout
+
+
+@cache
+def _cache(project: Path) -> Path:
+    return Path(answer("cache", "dir", folder=project).strip())
+
+
+@cache
+def _remote(project: Path) -> str:
+    """Name of the default remote; empty where there is none."""
+    return dvc("config", "core.remote", folder=project).stdout.strip()
 
 
 def _section(name: str) -> str:

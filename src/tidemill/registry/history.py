@@ -16,7 +16,7 @@ from tidemill.registry.tracking import connect
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-WEIGHTS = "model/artifacts/model/model.safetensors"
+REGISTERED_WEIGHTS = "model/artifacts/model/model.safetensors"
 """Where a version keeps its weights: as MLflow lays out a model."""
 
 
