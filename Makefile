@@ -1,6 +1,7 @@
 # make run    environment, data, and the whole pipeline
 # make test   environment and the tests
 # make ui     Prefect's and MLflow's pages on this machine, until Ctrl-C
+# make deploy the scheduled flows of prefect.yaml and a worker for them, until Ctrl-C
 # make bench  measurements against named peers
 # make lint   format, style, types and the rules of who imports whom
 # make setup  the environment alone      make lock  remake the locks (UPGRADE=1 moves the pins)
@@ -11,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test ui bench lint setup lock browser
+.PHONY: run test ui deploy bench lint setup lock browser
 
 run: setup
 	@tidemill fetch
@@ -24,6 +25,9 @@ test: setup browser
 
 ui: setup
 	@scripts/ui.sh
+
+deploy: setup
+	@scripts/deploy.sh
 
 bench: setup
 	@for file in benchmarks/*.py; do echo "$$file"; python "$$file" || exit 1; done

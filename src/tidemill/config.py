@@ -48,7 +48,8 @@ class Download(Params):
     from_: list[str] = Field(alias="from", min_length=1)
     """`pypi:name==version`, `npm:name@version`, `deb:name=version`, `models:/name/version/…`, `https://…`, `s3://…` or a
     local path."""
-    sha256: Sha256
+    sha256: Sha256 | None
+    """null: the file changes with time; a fetch keeps the one that is there, a retraining brings it anew."""
     members: dict[str, Member] | None = None
     """Files to take out of the archive, by the name they get; without it the file itself is kept."""
     name: str | None = None

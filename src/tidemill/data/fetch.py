@@ -1,11 +1,11 @@
-"""Fill `data/` with the pinned files of `sources:` in `params.yaml`.
+"""Fill `data/` with the files of `sources:` in `params.yaml`.
 
-All bytes are checked against their hashes before they stand in `data/`; a source is brought whole or not at all.
+Pinned bytes are checked against their hashes before they stand in `data/`; a source is brought whole or not at all.
 """
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -22,11 +22,13 @@ def fetch(
     sources: Mapping[str, Sequence[Download]],
     data: Path,
     names: Sequence[str] | None = None,
+    refresh: bool = False,
 ) -> None:
     """Bring the sources (all, or those named) into `data/<name>/`, and print a line for each.
 
-    What is there already with the right hash costs no more than hashing it. Once all sources are there, DVC's cache
-    has them too, if they are what `data.dvc` pins.
+    What is there already with the right hash costs no more than hashing it. Files without a hash change with time: one
+    that is there is left, or with `refresh` brought anew. Once all sources are there, DVC's cache has them too, if they
+    are what `data.dvc` pins.
 
     Raises:
         TidemillError: no such source; no address gave a file, with the reason of each; a hash is not the pinned one;
@@ -40,18 +42,20 @@ def fetch(
     brought = False
     for name in chosen:
         try:
-            brought |= _fetch_source(name, sources[name], data / name)
+            brought |= _fetch_source(name, sources[name], data / name, refresh)
         except OSError as error:
             raise TidemillError(
                 f"{name}: {error}: it writes to {data / name} and to the cache {cache.folder()}; "
                 "make room there, or set TIDEMILL_CACHE to a folder elsewhere"
             ) from error
-    if brought and names is None:
+    if brought and names is None and not refresh:
         snapshot.keep(data)
 
 
 def _check_names(source: str, downloads: Sequence[Download]) -> None:
     for wanted in downloads:
+        if wanted.members and not wanted.sha256:
+            raise TidemillError(f"sources.{source}: files are taken out of {wanted.from_[0]}, so it needs its sha256")
         paths = [member.path for member in (wanted.members or {}).values()]
         if len(set(paths)) < len(paths):
             raise TidemillError(f"sources.{source}: two files are made from one member of {wanted.from_[0]}")
@@ -64,21 +68,21 @@ def _check_names(source: str, downloads: Sequence[Download]) -> None:
             raise TidemillError(f"sources.{source}: two files are named {name!r}")
 
 
-def _files(wanted: Download) -> dict[str, str]:
-    """Hash of each file a download gives, by its name."""
+def _files(wanted: Download) -> dict[str, str | None]:
+    """Hash of each file a download gives, by its name; None where it changes with time."""
     if wanted.members is not None:
         return {name: member.sha256 for name, member in wanted.members.items()}
     return {wanted.name or wanted.from_[0].rpartition("/")[2]: wanted.sha256}
 
 
-def _fetch_source(source: str, downloads: Sequence[Download], folder: Path) -> bool:
+def _fetch_source(source: str, downloads: Sequence[Download], folder: Path, refresh: bool) -> bool:
     """Whether anything had to be brought."""
     with cache.locked(sha256(str(folder.resolve()).encode()).hexdigest()):
         files = {name: pin for wanted in downloads for name, pin in _files(wanted).items()}
-        if all(_has_hash(folder / name, pin) for name, pin in files.items()):
+        if all(_has_hash(folder / name, pin) and not (refresh and pin is None) for name, pin in files.items()):
             print(f"{source}: already there, {_summary(folder, files)}", flush=True)
             return False
-        archives = [_obtain(source, wanted) for wanted in downloads]
+        archives = [_obtain(source, wanted, wanted.sha256) if wanted.sha256 else None for wanted in downloads]
         with finished_folder(folder) as partial:
             for wanted, archive in zip(downloads, archives, strict=True):
                 _place(source, wanted, archive, partial)
@@ -86,18 +90,23 @@ def _fetch_source(source: str, downloads: Sequence[Download], folder: Path) -> b
         return True
 
 
-def _obtain(source: str, wanted: Download) -> Path:
+def _obtain(source: str, wanted: Download, pin: str) -> Path:
     """The downloaded file, with the right hash: in the cache, or where a local address says."""
-    cached = cache.folder() / wanted.sha256
-    with cache.locked(wanted.sha256):
-        if _has_hash(cached, wanted.sha256):
+    cached = cache.folder() / pin
+    with cache.locked(pin):
+        if _has_hash(cached, pin):
             return cached
-        reasons = []
-        for address in wanted.from_:
-            try:
-                return _bring(source, address, wanted.sha256, cached)
-            except Unavailable as reason:
-                reasons.append(f"{address}: {reason}")
+        return _first(source, wanted, lambda address: _bring(source, address, pin, cached))
+
+
+def _first(source: str, wanted: Download, bring: Callable[[str], Path]) -> Path:
+    """What the first address gives that gives anything."""
+    reasons = []
+    for address in wanted.from_:
+        try:
+            return bring(address)
+        except Unavailable as reason:
+            reasons.append(f"{address}: {reason}")
     raise TidemillError(f"{source}: no address gives its file: {'; '.join(reasons)}")
 
 
@@ -121,24 +130,39 @@ def _bring(source: str, address: str, pin: str, cached: Path) -> Path:
     return cached
 
 
-def _place(source: str, wanted: Download, archive: Path, folder: Path) -> None:
+def _bring_latest(source: str, address: str, target: Path) -> Path:
+    """Without a hash that would tell, a download is not gone on with: the file may have changed in between."""
+    found = locate(address, "")
+    if isinstance(found, Path):
+        shutil.copyfile(found, target)
+    else:
+        target.unlink(missing_ok=True)
+        download(found, target, source, tries=1)
+    return target
+
+
+def _place(source: str, wanted: Download, archive: Path | None, folder: Path) -> None:
     files = _files(wanted)
     if wanted.members is None:
         (target,) = (folder / name for name in files)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(archive, target)
-    else:
+        if archive is None:
+            _first(source, wanted, lambda address: _bring_latest(source, address, target))
+        else:
+            shutil.copyfile(archive, target)
+    elif archive is not None:
         extract(
             archive,
             {member.path: folder / name for name, member in wanted.members.items()},
             source,
         )
     for name, pin in files.items():
-        _check_hash(folder / name, pin, f"{source}: {name}")
+        if pin is not None:
+            _check_hash(folder / name, pin, f"{source}: {name}")
 
 
-def _has_hash(path: Path, pin: str) -> bool:
-    return path.is_file() and sha256_file(path) == pin
+def _has_hash(path: Path, pin: str | None) -> bool:
+    return path.is_file() and (pin is None or sha256_file(path) == pin)
 
 
 def _check_hash(path: Path, pin: str, label: str) -> None:
@@ -147,6 +171,6 @@ def _check_hash(path: Path, pin: str, label: str) -> None:
         raise TidemillError(f"{label} has a wrong hash: pinned sha256 {pin}, found {found}; nothing of it was kept")
 
 
-def _summary(folder: Path, files: Mapping[str, str]) -> str:
+def _summary(folder: Path, files: Mapping[str, str | None]) -> str:
     megabytes = sum((folder / name).stat().st_size for name in files) / 1e6
     return f"{len(files)} file{'s' * (len(files) > 1)}, {megabytes:.1f} MB in {folder}"

@@ -29,7 +29,7 @@ Opener = Callable[[int], AbstractContextManager[Stream]]
 """Opens a file from a byte on. A server that cannot do so starts at 0, which `Stream.start` tells."""
 
 
-def download(opener: Opener, part: Path, label: str) -> None:
+def download(opener: Opener, part: Path, label: str, tries: int = TRIES) -> None:
     """Bring `part` to the end of the file, from the bytes it already holds.
 
     A broken connection is taken up again as long as each try brings bytes; what came stays in `part`.
@@ -38,12 +38,12 @@ def download(opener: Opener, part: Path, label: str) -> None:
         Unavailable: the address gives nothing, or nothing more.
         OSError: `part` cannot be written, e.g. the disk is full; it is removed.
     """
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, tries + 1):
         before = _size(part)
         try:
             return _append(opener, part, label)
         except Unavailable:
-            if attempt == TRIES or _size(part) <= before:
+            if attempt == tries or _size(part) <= before:
                 raise
         except OSError:
             part.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Retraining on changed, unchanged and broken upstreams: what it makes, and what it leaves alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from tests.projects import REVIEWS, Project, write_reviews
+
+RUN = """
+from flows.retrain import retrain
+state = retrain(return_state=True)
+print("state:", state.name, state.message)
+"""
+
+
+class Upstream(Project):
+    """A project of two systems whose data change with time: those of one by a source, of the other by its path."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder / "project")
+        self.environment["PREFECT_API_URL"] = url
+        self.reviews, self.news = folder / "upstream/reviews", folder / "upstream/news"
+        write_reviews(self.reviews)
+        write_reviews(self.news)
+        moving = [{"from": [str(self.reviews / name)], "sha256": None} for name in ("pos.txt", "neg.txt")]
+        quick = REVIEWS | {"training": REVIEWS["training"] | {"epochs": 1}, "gates": {}}
+        systems = {
+            "reviews": quick | {"source": quick["source"] | {"path": "data/reviews"}},
+            "news": quick | {"source": quick["source"] | {"path": str(self.news)}},
+        }
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as stream:
+            YAML().dump({"sources": {"reviews": moving}, "systems": systems}, stream)
+        self.run("python", "-c", "from tidemill.cli import app; app()", "fetch")
+        self.run("dvc", "add", "--quiet", "data")
+        self.run("git", "config", "user.name", "Ada")
+        self.run("git", "config", "user.email", "ada@localhost")
+        self.run("dvc", "repro", "--quiet", "register@reviews", "ingest@news")
+        self.commit()
+
+    def retrain(self) -> str:
+        """Retrain; return the line of the state it ended in."""
+        said = self.run("python", "-c", RUN)
+        (line,) = [line for line in said.splitlines() if line.startswith("state: ")]
+        return line.removeprefix("state: ")
+
+    def branches(self) -> list[str]:
+        return self.run("git", "branch", "--format=%(refname:short)").split()
+
+    def assert_left_alone(self) -> None:
+        """Nothing of what is checked out has changed, and no copy is left."""
+        assert self.run("git", "status", "--porcelain", "--branch").split() == ["##", "main"]
+        assert len(self.run("git", "worktree", "list").splitlines()) == 1
+        assert "up to date" in self.run("dvc", "status", "data.dvc")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Upstream:
+    return Upstream(tmp_path_factory.mktemp("retrain"), prefect_url)
+
+
+def test_unchanged_data_end_it_at_once(project: Upstream) -> None:
+    assert project.retrain() == "Completed nothing to do: the data are those of the last training"
+    assert project.branches() == ["main"]
+    project.assert_left_alone()
+
+
+def test_two_never_overlap(project: Upstream) -> None:
+    with FileLock(project.folder / ".tidemill/retrain.lock"):
+        assert project.retrain() == "Skipped another retraining is at work"
+
+
+def test_a_broken_upstream_leaves_nothing(project: Upstream) -> None:
+    held = project.folder / "held"
+    for path, message in (
+        (project.reviews / "pos.txt", "Failed reviews: no address gives its file: "),
+        (project.news, f"Failed systems.news.source.path: {project.news} is not there"),
+    ):
+        shutil.move(path, held)
+        try:
+            assert project.retrain().startswith(message)
+        finally:
+            shutil.move(held, path)
+    assert project.branches() == ["main"]
+    project.assert_left_alone()
+
+
+def test_changed_data_become_a_branch_and_a_proposal(project: Upstream) -> None:
+    with (project.reviews / "pos.txt").open("a", encoding="utf-8") as stream:
+        stream.write("今天的房间很好，早餐也满意，还想再来。\n")
+    before = project.run("git", "rev-parse", "main")
+    said = project.retrain()
+    main, branch = project.branches()
+    assert said == f"Completed reviews: version 2 is proposed for review; branch {branch}"
+    assert (main, branch[:11]) == ("main", "retrain/202")
+    assert project.run("git", "rev-parse", "main") == before
+    project.assert_left_alone()
+
+    assert project.run("git", "diff", "--name-only", "main", branch).split() == ["data.dvc", "dvc.lock"]
+    assert "no champion to compare with" in project.run("git", "log", "-1", "--format=%B", branch)
+    registered = json.loads(project.artifact("reviews", "register/registration.json").read_text())
+    assert registered["version"] == "1"
+    client = MlflowClient(f"sqlite:///{project.folder}/.tidemill/mlflow/mlflow.db")
+    tags = client.get_model_version("reviews", "2").tags
+    assert tags["tidemill.dirty"] == "false"
+    assert tags["tidemill.commit"] == project.run("git", "rev-parse", f"{branch}^").strip()
+    assert client.search_model_versions("name = 'news'") == []
+
+    project.run("git", "checkout", "--quiet", branch)
+    project.run("dvc", "checkout", "--quiet")
+    assert "up to date" in project.run("dvc", "repro", "register@reviews")
+    assert "还想再来" in (project.folder / "data/reviews/pos.txt").read_text(encoding="utf-8")
