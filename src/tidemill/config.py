@@ -67,6 +67,8 @@ class Source(Params):
     """What only this format takes: the `Options` its module declares."""
     columns: dict[str, str] = {}
     """Their column name by ours: `{text: review, label: stars}`."""
+    lists: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """Our columns whose cells hold several values as one text, and what stands between them: `{labels: ";"}`."""
 
 
 class Ingest(Params):

@@ -64,6 +64,26 @@ def label_expectations(params: Validate, tables: "dict[str, pd.DataFrame]") -> l
     ]
 
 
+def label_set_expectations(params: Validate, labels: Iterable[str], between: str) -> list[Expectation]:
+    """A column `label` of any number of labels as one text: each known from training, and none too rare."""
+    known = [re.escape(label) for label in labels]
+    one = f"(?:{'|'.join(known)})"
+    often = [
+        _expect(
+            "expect_column_values_to_match_regex",
+            column="label",
+            regex=f"(?:^|{between}){label}(?:{between}|$)",
+            mostly=params.minimum_share,
+        )
+        for label in known
+    ]
+    return [
+        _expect("expect_column_values_to_not_be_null", column="label"),
+        _expect("expect_column_values_to_match_regex", column="label", regex=f"^(?:{one}(?:{between}{one})*)?$"),
+        *(often if params.minimum_share else []),
+    ]
+
+
 def picture_expectations(tables: "dict[str, pd.DataFrame]") -> list[Expectation]:
     """A picture and its measures: not null, a known mode, pixels of 8 or 16 bits, of the one shape nearly all have.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tidemill import config
@@ -22,6 +23,7 @@ from tidemill.files import finished_file
 
 ROLES = {
     "text_classification": ("text", "label"),
+    "multilabel_classification": ("text", "labels"),
     "text_generation": ("text",),
     "image_classification": ("image", "label"),
     "question_answering": ("question", "context", "answers"),
@@ -30,6 +32,7 @@ ROLES = {
 WORDS = {
     "text": "text review content sentence comment body message tweet document article description prompt title",
     "label": "label class category target sentiment topic tag intent rating stars score y",
+    "labels": "labels tags topics categories genres keywords classes targets intents label tag",
     "image": "image picture img photo",
     "question": "question query",
     "context": "context passage paragraph document",
@@ -38,6 +41,16 @@ WORDS = {
 """What others call such a column, the likeliest first."""
 LONGEST_LABEL = 100
 """Characters."""
+BETWEEN_LABELS = ";|"
+"""What may stand between labels of a row that are one text."""
+TELLING = (
+    "question_answering",
+    "image_classification",
+    "multilabel_classification",
+    "text_classification",
+    "text_generation",
+)
+"""Tasks, those with the most telling columns first."""
 MINIMUM_ROWS = config.Validate().minimum_rows
 
 
@@ -69,8 +82,9 @@ def propose(name: str, task: str | None, source: str, path: Path = config.PARAMS
     chosen, why = (task, "as asked for") if task else _guessed_task(found)
     columns = _columns(chosen, found)
     renamed = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
-    rows = read_rows(found.source.model_copy(update={"columns": renamed})) if renamed else found.rows
-    block, notes = _block(chosen, found, renamed, rows[rows["reason"].isna()], project)
+    reading = {"columns": renamed, "lists": _lists(found.rows, columns)}
+    rows = read_rows(found.source.model_copy(update=reading)) if any(reading.values()) else found.rows
+    block, notes = _block(chosen, found, reading, rows[rows["reason"].isna()], project)
     lines = [
         f"{name}: {len(rows)} rows: {'; '.join(found.notes)}",
         f"task {chosen}, {why}",
@@ -121,7 +135,7 @@ def _known_task(task: str | None) -> str | None:
 def _guessed_task(found: Found) -> tuple[str, str]:
     """The task that the columns fit, the most telling one first."""
     installed = config.plugin_names("tidemill.tasks")
-    for task in ("question_answering", "image_classification", "text_classification", "text_generation"):
+    for task in TELLING:
         columns = {role: _column(role, found.rows, []) for role in ROLES[task]}
         if task in installed and all(columns.values()):
             named = ", ".join(repr(column) for column in columns.values())
@@ -147,12 +161,20 @@ def _columns(task: str, found: Found) -> dict[str, str]:
     return columns
 
 
+def _lists(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, str]:
+    """What stands between the labels of a row, where they are one text."""
+    separator = _separator(rows[columns["labels"]]) if "labels" in columns else None
+    return {"labels": separator} if separator else {}
+
+
 def _column(role: str, rows: pd.DataFrame, taken: Collection[str]) -> str | None:
     """The column with a name for that role, else, of text, labels and pictures, the one whose content looks like it."""
     fitting = [name for name in _theirs(rows) if name not in taken and _FITS[role](rows[name])]
     named = [name for word in WORDS[role].split() for name in fitting if word in re.split(r"[^a-z]+", name.lower())]
-    if named or not fitting or role not in ("text", "label", "image"):
+    if named or not fitting or role not in ("text", "label", "labels", "image"):
         return named[0] if named else None
+    if role == "labels":
+        return fitting[0]
     if role == "label":
         return min(fitting, key=lambda name: (rows[name].nunique() < 2, rows[name].nunique()))
     return max(fitting, key=lambda name: rows[name].map(len, na_action="ignore").mean())
@@ -176,6 +198,24 @@ def _is_label(values: "pd.Series[Any]") -> bool:
     return bool(written.nunique() <= max(2, len(written) / 5) and written.str.len().max() <= LONGEST_LABEL)
 
 
+def _is_label_list(values: "pd.Series[Any]") -> bool:
+    """Lists of few short values, or texts that hold several of them."""
+    separator = _separator(values)
+    lists = values.dropna().map(lambda cell: cell.split(separator) if separator else cell)
+    if lists.empty or not lists.map(lambda cell: isinstance(cell, list | np.ndarray)).all():
+        return False
+    labels = lists.explode().dropna()
+    return bool(labels.map(lambda label: isinstance(label, str | int)).all()) and _is_label(labels)
+
+
+def _separator(values: "pd.Series[Any]") -> str | None:
+    """The sign that is in at least one of ten texts, if they are texts."""
+    present = values.dropna()
+    if present.empty or not present.map(lambda cell: isinstance(cell, str)).all():
+        return None
+    return next((sign for sign in BETWEEN_LABELS if present.str.contains(sign, regex=False).mean() >= 0.1), None)
+
+
 def _is_picture(values: "pd.Series[Any]") -> bool:
     return bool(values.dropna().map(lambda value: isinstance(value, bytes)).all())
 
@@ -183,6 +223,7 @@ def _is_picture(values: "pd.Series[Any]") -> bool:
 _FITS: dict[str, Callable[["pd.Series[Any]"], bool]] = {
     "text": _is_text,
     "label": _is_label,
+    "labels": _is_label_list,
     "image": _is_picture,
     "question": _is_text,
     "context": _is_text,
@@ -191,15 +232,15 @@ _FITS: dict[str, Callable[["pd.Series[Any]"], bool]] = {
 
 
 def _block(
-    task: str, found: Found, columns: Mapping[str, str], rows: pd.DataFrame, project: config.Project
+    task: str, found: Found, reading: Mapping[str, Any], rows: pd.DataFrame, project: config.Project
 ) -> tuple[dict[str, Any], list[str]]:
     """The params of the new system, and a sentence for each thing that is worth one."""
     params, notes = proposed(task, rows, project.systems)
     options = {"options": found.options} if found.options else {}
-    renamed = {"columns": dict(columns)} if columns else {}
-    ingest, validate, doubts = _shares(rows, labelled="label" in ROLES[task])
-    source = {"path": found.source.path, "format": found.source.format, **options, **renamed}
-    labels = _label_notes(rows["label"]) if "label" in ROLES[task] else []
+    told = {name: value for name, value in reading.items() if value}
+    labels = _labels(task, rows)
+    ingest, validate, doubts = _shares(rows, labels)
+    source = {"path": found.source.path, "format": found.source.format, **options, **told}
     outside = Path(found.source.path).is_absolute()
     if outside:
         doubts.append(f"{found.source.path} lies outside this folder: on another machine it may not be there")
@@ -213,12 +254,24 @@ def _block(
         "training": params["training"],
         "evaluate": {},
         "gates": params["gates"],
-    }, [*labels, *notes, f"model {params['model']['name']}, {params['training']['epochs']} epochs", *doubts]
+    }, [
+        *([] if labels is None else _label_notes(task, labels, rows)),
+        *notes,
+        f"model {params['model']['name']}, {params['training']['epochs']} epochs",
+        *doubts,
+    ]
 
 
-def _label_notes(labels: "pd.Series[Any]") -> list[str]:
+def _labels(task: str, rows: pd.DataFrame) -> "pd.Series[Any] | None":
+    """Every label of every row, where rows have any."""
+    if "labels" in ROLES[task]:
+        return rows["labels"].explode()
+    return rows["label"] if "label" in ROLES[task] else None
+
+
+def _label_notes(task: str, labels: "pd.Series[Any]", rows: pd.DataFrame) -> list[str]:
     counts = labels.value_counts()
-    if len(counts) < 2:
+    if len(counts) < 2 and "label" in ROLES[task]:
         raise TidemillError(
             f"all {len(labels)} rows have the label {counts.index[0]!r}: a classifier needs two classes"
         )
@@ -226,13 +279,13 @@ def _label_notes(labels: "pd.Series[Any]") -> list[str]:
         raise TidemillError(
             f"{len(counts):,} labels, but at most {MOST_LABELS:,} can be told apart: merge the rare ones"
         )
-    shown = ", ".join(f"{label} {count / len(labels):.1%}" for label, count in counts.head(8).items())
+    shown = ", ".join(f"{label} {count / len(rows):.1%}" for label, count in counts.head(8).items())
     more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
     missing = f"; {labels.isna().sum()} rows have none" if labels.isna().any() else ""
     return [f"{len(counts)} labels: {shown}{more}{missing}"]
 
 
-def _shares(rows: pd.DataFrame, labelled: bool) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+def _shares(rows: pd.DataFrame, labels: "pd.Series[Any] | None") -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """`ingest` and `validate` for that many rows, and doubts. A hash places each row, so shares hold on average only."""
     given = set(rows["split"].dropna())
     share = 0.1 if _least(len(rows), 0.1) >= MINIMUM_ROWS else 0.2
@@ -240,7 +293,7 @@ def _shares(rows: pd.DataFrame, labelled: bool) -> tuple[dict[str, Any], dict[st
     least = min([_least(len(rows), share), *(int((rows["split"] == name).sum()) for name in given)])
     validate: dict[str, Any] = {} if least >= MINIMUM_ROWS else {"minimum_rows": max(1, least)}
     doubts = [f"only {len(rows)} rows: the intervals of its metrics will be wide"] if validate else []
-    if labelled and _least(int(rows["label"].value_counts().min()), share) < 0.01 * share * len(rows):
+    if labels is not None and _least(int(labels.value_counts().min()), share) < 0.01 * share * len(rows):
         validate["minimum_share"] = 0.0
         doubts.append("its rarest label may be missing from a split, so validate.minimum_share is 0")
     return ingest, validate, doubts

@@ -1,6 +1,7 @@
 """All that the report and the model card tell, and the sentences they share."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,7 +98,7 @@ class Facts:
 
 def words(name: str) -> str:
     """A metric's or task's name as a reader would write it."""
-    return "F1" if name == "f1" else name.replace("_", " ")
+    return re.sub(r"\bf1\b", "F1", name.replace("_", " "))
 
 
 def number(value: float) -> str:

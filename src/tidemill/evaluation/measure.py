@@ -36,7 +36,7 @@ def measure(
         "metrics": metrics,
         "baselines": of_baselines,
         **_differences(task, spec, predictions, baselines, params),
-        "per_class": _with_support(by_class, predictions),
+        "per_class": _with_support(by_class, predictions[targets(task)[0]]),
         "slices": _slices(task, spec, rows, predictions, params),
     }
 
@@ -77,11 +77,9 @@ def _differences(
     }
 
 
-def _with_support(by_class: dict[str, dict[str, Interval]], predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Each class with the number of its rows."""
-    if not by_class:
-        return {}
-    support = predictions["label"].value_counts()
+def _with_support(by_class: dict[str, dict[str, Interval]], actual: "pd.Series[Any]") -> dict[str, dict[str, Any]]:
+    """Each class with the number of its rows; a row may be of several."""
+    support = actual.explode().value_counts() if by_class else pd.Series(dtype=int)
     return {class_: {**found, "support": int(support.get(class_, 0))} for class_, found in by_class.items()}
 
 

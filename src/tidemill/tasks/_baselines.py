@@ -23,14 +23,20 @@ def majority(train: pd.DataFrame, test: pd.DataFrame, spec: dict[str, Any]) -> p
 
 def linear_text(train: pd.DataFrame, test: pd.DataFrame, spec: dict[str, Any]) -> pd.DataFrame:
     """Logistic regression on the TF-IDF of one to three tokens in a row; a row is a text of column `text`."""
+    features, test_features = tfidf(train["text"], test["text"])
+    return _logistic(features, train, test_features, test, spec, penalty=0.1, steps=200)
+
+
+def tfidf(train: "pd.Series[str]", test: "pd.Series[str]") -> tuple[Any, Any]:
+    """Sparse features of both, as the training texts weigh them."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     often_enough = 2 if len(train) >= 1000 else 1
     vectorizer = TfidfVectorizer(
         token_pattern=TOKEN, ngram_range=(1, 3), min_df=often_enough, sublinear_tf=True, dtype=np.float32
     )
-    features = vectorizer.fit_transform(train["text"])
-    return _logistic(features, train, vectorizer.transform(test["text"]), test, spec, penalty=0.1, steps=200)
+    features = vectorizer.fit_transform(train)
+    return features, vectorizer.transform(test)
 
 
 def linear_pixels(

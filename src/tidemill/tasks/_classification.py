@@ -88,9 +88,9 @@ def _from_counts(counts: Counts, labels: list[str]) -> dict[str, float]:
     right, actual, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     seen = actual + predicted > 0
     by_class = {
-        "precision": _shares(right, predicted, seen),
-        "recall": _shares(right, actual, seen),
-        "f1": _shares(2 * right, actual + predicted, seen),
+        "precision": shares(right, predicted, seen),
+        "recall": shares(right, actual, seen),
+        "f1": shares(2 * right, actual + predicted, seen),
     }
     found = {"accuracy": float(right.sum() / counts.sum())}
     found |= {name: float(values[seen].mean()) for name, values in by_class.items()}
@@ -100,9 +100,10 @@ def _from_counts(counts: Counts, labels: list[str]) -> dict[str, float]:
     return found
 
 
-def _shares(parts: Counts, wholes: Counts, defined: NDArray[np.bool_]) -> Counts:
-    shares = np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
-    return np.where(defined, shares, np.nan)
+def shares(parts: Counts, wholes: Counts, defined: NDArray[np.bool_]) -> Counts:
+    """The parts of their wholes, 0 where there is no whole; NaN where it is not defined."""
+    found = np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes > 0)
+    return np.where(defined, found, np.nan)
 
 
 def _bins(confidence: NDArray[np.floating[Any]]) -> Codes:

@@ -6,15 +6,56 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tidemill.tasks._behaviour import Behaviour
-from tidemill.tasks._probes import Probe, Rows, known_figure
+from tidemill.tasks._behaviour import Behaviour, TextBehaviour
+from tidemill.tasks._probes import (
+    Probe,
+    Probing,
+    Rows,
+    edited,
+    forms_of_text,
+    known_figure,
+    odd_texts,
+    own_columns,
+    own_edit,
+    with_others,
+)
 
 if TYPE_CHECKING:
     from tidemill.tasks._predictor import Predictor
 
 Change = Callable[[Rows], Rows]
+TEXT = ["text"]
 SURE = 0.99
 """A probability that needs not rise further."""
+
+
+def of_texts(
+    labels: Sequence[str], own_params: Sequence[TextBehaviour], another: Callable[[Any, Any], str | None]
+) -> Probing:
+    """Other forms of a text keep its labels, another text put before it raises that one's, odd ones are answered.
+
+    Args:
+        another: Of two rows, the label that only the second has.
+    """
+    return Probing(
+        [
+            *(same(name, edited(TEXT, edit)) for name, edit in forms_of_text().items()),
+            _led_by_another(labels, another),
+            *(answered(name, edited(TEXT, edit)) for name, edit in odd_texts().items()),
+            *(own(one, edited(own_columns(one, TEXT), own_edit(one)), labels) for one in own_params),
+        ]
+    )
+
+
+def _led_by_another(labels: Sequence[str], another: Callable[[Any, Any], str | None]) -> Probe:
+    def led(rows: Rows) -> Rows:
+        pairs = with_others(rows, lambda row, other: another(row, other) is not None)
+        return rows.loc[[row.Index for row, _ in pairs]].assign(
+            text=[f"{other.text} {row.text}" for row, other in pairs], label=[str(another(*pair)) for pair in pairs]
+        )
+
+    name, expects = "a text of another class before it", "the other's label more likely"
+    return moved(name, expects, led, labels, lambda rows: rows["label"].to_numpy(), upwards=True)
 
 
 def same(name: str, change: Change) -> Probe:

@@ -42,7 +42,7 @@ def _check_classes(labels: "pd.Series[str]") -> None:
 
 def specify_labels(rows: Iterable[pd.DataFrame]) -> dict[str, Any]:
     """Part of a spec: the labels in order, and the outputs they need: two labels share one sigmoid output."""
-    labels = sorted({label for block in rows for label in block["label"]}, key=_numbers_first)
+    labels = in_order({label for block in rows for label in block["label"]})
     if len(labels) < 2:
         raise TidemillError(f"the training rows have {len(labels)} label; a classifier needs two or more")
     return {"labels": labels, "outputs": 1 if len(labels) == 2 else len(labels)}
@@ -106,6 +106,11 @@ def tables(rows: Iterator[pd.DataFrame], column: str) -> Iterator[Any]:
     """The values of one column, block after block."""
     for block in rows:
         yield from block[column]
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Labels sorted, numbers by their size and before words."""
+    return sorted(labels, key=_numbers_first)
 
 
 def _numbers_first(label: str) -> tuple[bool, float, str]:

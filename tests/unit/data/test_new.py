@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.projects import DIGITS, REVIEWS
-from tidemill.config import load_system
-from tidemill.data.formats import read_rows
+from tidemill.config import Source, load_system
+from tidemill.data.formats import jsonl, read_rows
 from tidemill.data.new import Proposal, preset, propose, write
 from tidemill.errors import TidemillError
 
@@ -85,6 +85,33 @@ def test_a_preset_becomes_a_system(folder: Path) -> None:
     assert proposal.command == "tidemill run mine"
     with pytest.raises(TidemillError, match="no preset 'longr'; did you mean 'longer'"):
         preset("other", "longr")
+
+
+@pytest.mark.parametrize("kind", ["lists.jsonl", "texts.csv", "lists.parquet"])
+def test_rows_with_any_number_of_labels_are_known_by_lists_or_by_what_stands_between(folder: Path, kind: str) -> None:
+    pick = random.Random(1)
+    table = news().assign(topic=[pick.sample(["sport", "law", "art"], pick.randint(0, 3)) for _ in range(400)])
+    if kind == "lists.jsonl":
+        table.to_json(kind, orient="records", lines=True)
+    elif kind == "lists.parquet":
+        table.to_parquet(kind)
+    else:
+        table.assign(topic=table["topic"].map(" | ".join)).to_csv(kind, index=False)
+    proposal = written("news", None, kind)
+    system = load_system("news")
+    assert system.task == "multilabel_classification"
+    assert system.source.columns == {"text": "body", "labels": "topic"}
+    assert system.source.lists == ({"labels": "|"} if kind == "texts.csv" else {})
+    assert any(line.startswith("3 labels: ") for line in proposal.lines)
+    assert 0.5 < system.gates.thresholds["micro_f1"] < 0.9
+    rows = read_rows(system.source)
+    assert [list(labels) for labels in rows["labels"]] == table["topic"].tolist()
+
+
+def test_lists_in_place_of_a_label_are_told(folder: Path) -> None:
+    news().assign(label=[["sport"], []] * 200).to_json("news.jsonl", orient="records", lines=True)
+    with pytest.raises(TidemillError, match=r"column 'label' holds lists: task multilabel_classification"):
+        read_rows(Source(path="news.jsonl", format="jsonl", options=jsonl.Options()))
 
 
 def test_windows_line_ends_of_the_params_stay(folder: Path) -> None:

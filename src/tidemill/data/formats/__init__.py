@@ -36,9 +36,10 @@ def read_rows(source: Source) -> pd.DataFrame:
     rows: pd.DataFrame = _module(source).read(path, source.options)
     if rows.empty:
         raise TidemillError(f"{path} holds no rows")
-    rows = _renamed(rows, path, source.columns)
+    rows = _with_lists(_renamed(rows, path, source.columns), path, source.lists)
     rows = rows.assign(**{name: None for name in ("label", "split", "reason") if name not in rows})
     _check_usable(path, rows)
+    _check_labels(path, rows["label"])
     splits = _known_splits(path, rows["split"])
     return _storable(rows.assign(label=_as_labels(rows["label"]), split=splits))
 
@@ -68,10 +69,32 @@ def _renamed(rows: pd.DataFrame, path: Path, columns: dict[str, str]) -> pd.Data
     return rows.drop(columns=in_the_way).rename(columns={theirs: ours for ours, theirs in columns.items()})
 
 
+def _with_lists(rows: pd.DataFrame, path: Path, separators: dict[str, str]) -> pd.DataFrame:
+    """Cells that hold several values as one text, as lists; an empty one holds none."""
+    missing = sorted(set(separators) - set(rows.columns))
+    if missing:
+        raise TidemillError(f"{path} has no column {missing[0]!r}, which source.lists names")
+    return rows.assign(
+        **{name: rows[name].map(lambda cell, by=by: _values(cell, by)) for name, by in separators.items()}
+    )
+
+
+def _values(cell: Any, separator: str) -> list[str]:
+    return [value.strip() for value in cell.split(separator) if value.strip()] if isinstance(cell, str) else []
+
+
 def _check_usable(path: Path, rows: pd.DataFrame) -> None:
     if rows["reason"].notna().all():
         first = rows.iloc[0]
         raise TidemillError(f"{path}: none of the {len(rows)} rows can be used; {first['row']}: {first['reason']}")
+
+
+def _check_labels(path: Path, labels: "pd.Series[Any]") -> None:
+    if labels.map(pd.api.types.is_list_like).any():
+        raise TidemillError(
+            f"{path}: column 'label' holds lists: task multilabel_classification takes several labels a row, "
+            "as source.columns.labels"
+        )
 
 
 def _known_splits(path: Path, splits: "pd.Series[Any]") -> "pd.Series[Any]":

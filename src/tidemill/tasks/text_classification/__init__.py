@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from tidemill.config import Expectation, Params, Validate
+from tidemill.config import Expectation, Validate
 from tidemill.data import expectations as expect
-from tidemill.data import text
-from tidemill.data.pretrained import PinnedFile
-from tidemill.tasks import _behaviour, _classification, _labels
-from tidemill.tokens import tokenizers
+from tidemill.tasks import _behaviour, _classification, _labels, _texts
 
 if TYPE_CHECKING:
     import torch
@@ -23,59 +18,25 @@ MAIN_METRIC = _classification.MAIN_METRIC
 MEANINGS = _classification.MEANINGS
 BUCKET = "tokens"
 
+Tokenize = _texts.Tokenize
+Behaviour = _behaviour.TextBehaviour
+normalise = _texts.normalise
+content = _texts.content
+near_keys = _texts.near_keys
+fit = _texts.fit
 score = _classification.score
 metrics = _classification.metrics
 plots = _classification.plots
 
-Behaviour = _behaviour.TextBehaviour
-
-
-class Tokenize(Params):
-    """How text becomes token ids."""
-
-    unit: tokenizers.Unit = "words"
-    tokenizer: PinnedFile | None = None
-    """Folder or hub id of a WordPiece tokenizer to take, instead of a vocabulary of the training texts."""
-    vocabulary: int = Field(default=10000, ge=3)
-    """Number of token ids, `[PAD]` and `[UNK]` among them; the rarest units become `[UNK]`."""
-    length: int = Field(default=100, ge=1)
-    """Tokens of a text that are kept."""
-
-
-def normalise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Text in Unicode NFKC, without control characters, white space in one form."""
-    return rows.assign(text=rows["text"].fillna("").astype(str).map(text.normalised))
-
 
 def clean(rows: pd.DataFrame) -> pd.DataFrame:
     """Normalise the text; rows without any, or without a label, get a reason."""
-    rows = _labels.labelled(normalise(rows))
-    return rows.assign(reason=rows["reason"].mask(rows["reason"].isna() & rows["text"].eq(""), "no text"))
-
-
-def content(rows: pd.DataFrame) -> "pd.Series[str]":
-    """The text itself."""
-    return rows["text"]
-
-
-def near_keys(rows: pd.DataFrame, similarity: float) -> "pd.Series[str]":
-    """Texts with nearly the same shingles."""
-    return text.near_keys(rows["text"], similarity)
+    return _texts.without_empty(_labels.labelled(normalise(rows)))
 
 
 def expectations(params: Validate, tables: dict[str, pd.DataFrame]) -> list[Expectation]:
     """Text that is not empty, and labels that are known and balanced enough."""
     return expect.text_expectations() + expect.label_expectations(params, tables)
-
-
-def fit(rows: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":
-    """The tokenizer that is named, or a vocabulary of the training texts."""
-    if params.tokenizer is not None:
-        tokenizer = tokenizers.wordpiece(params.tokenizer)
-    else:
-        tokenizer = tokenizers.fit_vocabulary(_labels.tables(rows, "text"), params.unit, params.vocabulary)
-    tokenizer.enable_truncation(params.length)
-    return tokenizer
 
 
 def specify(rows: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenizer") -> dict[str, Any]:
@@ -85,10 +46,7 @@ def specify(rows: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenize
 
 def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: dict[str, Any]) -> dict[str, Any]:
     """Ragged `tokens` and, where the rows have labels, `labels`."""
-    dtype = np.uint16 if spec["vocabulary"] <= 2**16 else np.uint32
-    codes = tokenizer.encode_batch_fast(rows["text"].tolist())
-    unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN)]  # stands for a text without tokens
-    columns: dict[str, Any] = {"tokens": [np.array(code.ids or unknown, dtype) for code in codes]}
+    columns: dict[str, Any] = {"tokens": _texts.tokens(rows, tokenizer, spec)}
     return columns | ({"labels": _labels.encode_labels(rows, spec)} if "label" in rows else {})
 
 
