@@ -32,7 +32,7 @@ def main(name: str) -> None:
     key = training_key({"task": system.task, **params}, spec)
     checkpoints = Path(".tidemill/checkpoints") / name / key
     with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
-        outcome = _fit(system, spec, tokens, checkpoints, run.log)
+        outcome = train_system(system, spec, tokens, checkpoints, run.log)
         with finished_folder(artifacts(name, "train")) as folder:
             saving.save_model(folder / "model", outcome, system, spec, tokens / models.TOKENIZER)
             saving.save_curves(folder / "curves.csv", outcome.points)
@@ -43,7 +43,8 @@ def main(name: str) -> None:
     shutil.rmtree(checkpoints.parent)
 
 
-def _fit(system: System, spec: dict[str, Any], tokens: Path, checkpoints: Path, report: Report) -> Outcome:
+def train_system(system: System, spec: dict[str, Any], tokens: Path, checkpoints: Path, report: Report) -> Outcome:
+    """Train on the packed rows of `tokens`; `checkpoints` is gone on with if it has any."""
     task, params = tasks.load(system.task), system.training
     determinism.apply(params)
     network = trained = models.begin(system.model, spec)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tidemill.errors import TidemillError
 
@@ -172,6 +172,62 @@ class Gates(Params):
     """How much worse than the champion still counts as not worse."""
 
 
+Number = int | float
+
+
+class Axis(Params):
+    """What a sweep may do with one param: a range, or a list of choices."""
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    """Whether the range is even in its logarithm."""
+    step: Number | None = None
+    points: Annotated[int, Field(ge=2)] = 3
+    """Values that the grid takes of a range without a step."""
+    choices: list[Any] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Axis":
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("give either low and high, or choices")
+        if self.low is not None and self.high is not None:
+            if self.low >= self.high or (self.log and self.low <= 0):
+                raise ValueError("low must be below high, and above 0 where log is set")
+        return self
+
+
+class Sweep(Params):
+    """How better params are looked for."""
+
+    space: dict[str, Axis] = Field(min_length=1)
+    """By the path inside the system: `training.lr`, `model.hidden`. Trials share what stands before the training."""
+    sampler: Literal["grid", "random", "tpe", "genetic", "cmaes", "swarm", "annealing"] = "tpe"
+    trials: Annotated[int, Field(ge=1)] = 20
+    metric: str = "val/loss"
+    """A metric of the validation rows; the test rows decide nothing here."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    population: Annotated[int, Field(ge=2)] = 8
+    """Settings of a generation (genetic), particles (swarm)."""
+    prune: bool = True
+    """Whether a trial ends that is worse than the median of the others at the same epoch."""
+    seed: int = 0
+
+
+class Monitor(Params):
+    """How far new inputs may be from those of the training before somebody is told."""
+
+    sample: Annotated[int, Field(ge=50)] = 1000
+    """New rows that are looked at, at most, and rows of the version's own that they are compared with."""
+    distance: Annotated[float, Field(gt=0)] = 0.2
+    """Largest distance of a column's distribution from that of the version's own rows: normed Wasserstein for numbers,
+    Jensen-Shannon for classes."""
+    accuracy_drop: Fraction = 0.05
+    """How far the main metric may fall below that of the test, where new rows have labels."""
+    retrain: bool = False
+    """Whether the retrain deployment is started when a limit is passed, once for the same new data."""
+
+
 class System(Params):
     """One named model that somebody wants to keep improving.
 
@@ -189,6 +245,10 @@ class System(Params):
     training: Training
     evaluate: Evaluate
     gates: Gates
+    sweep: Sweep | None = None
+    """Optional: no stage reads it."""
+    monitor: Monitor | None = None
+    """Optional: no stage reads it."""
 
 
 class Project(Params):
@@ -228,6 +288,19 @@ def load_system(name: str, path: Path = PARAMS_FILE) -> System:
     if name not in systems:
         raise TidemillError(f"{path}: no system {name!r}{nearest(name, systems)}")
     return systems[name]
+
+
+def with_values(name: str, system: System, values: dict[str, Any]) -> System:
+    """The system with other values at dotted paths (`training.lr`), checked as if they stood in params.yaml."""
+    raw = system.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for path, value in values.items():
+        *blocks, param = path.split(".")
+        block = raw
+        for part in blocks:
+            block = block.setdefault(part, {})
+        block[param] = value
+    where = f"systems.{name}"
+    return _with_plugins(where, _checked(System, raw, where))
 
 
 def plugin_names(room: str) -> list[str]:

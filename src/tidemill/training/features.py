@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from tidemill.config import Training
@@ -45,14 +46,16 @@ def computed(base: nn.Module, task: Task, params: Training, rows: Rows, spec: di
             "once: set model.unfreeze to 1 or more, or augment to null"
         )
     place = folder / _key(base, spec)
-    if not place.exists():
-        print("computes the features of the frozen base, once", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        base.to(_device(params)).eval()
-        with finished_folder(folder) as partial:
-            for split, table in rows.items():
-                _write(base, task, table, partial / place.name / split)
-        base.cpu()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # trials of a sweep train at the same time
+        if not place.exists():
+            print("computes the features of the frozen base, once", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            base.to(_device(params)).eval()
+            with finished_folder(folder) as partial:
+                for split, table in rows.items():
+                    _write(base, task, table, partial / place.name / split)
+            base.cpu()
     return {split: Shards(place / split) for split in rows}
 
 

@@ -1,0 +1,106 @@
+"""One process of a sweep: takes one trial after another until all are done. `python -m flows.trials SYSTEM STUDY RUN`.
+
+Several of these may be at work on a study; each training is that of the train stage, with other params.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from optuna import Study, Trial, TrialPruned
+from optuna.trial import TrialState
+
+from pipelines import artifacts
+from pipelines.train import train_system
+from tidemill.config import System, load_system, with_values
+from tidemill.errors import TidemillError
+from tidemill.files import read_json
+from tidemill.registry import sweeps
+from tidemill.registry.tracking import TrainingRun, training_run
+from tidemill.sweeping import space, study
+from tidemill.training.callbacks import Point
+from tidemill.training.fit import LAST
+from tidemill.training.key import training_key
+
+
+def main(name: str, key: str, parent_run: str) -> None:
+    """Run trials until the sweep has all of them."""
+    system = load_system(name)
+    sweep = space.check(name, system)
+    record, axes = study.open_study(name, key, sweep), space.distributions(sweep)
+    while (trial := _next(record, name, study.planned(sweep), axes)) is not None:
+        values = space.values(axes, trial.params)
+        value = _value(name, with_values(name, system, values), record, trial, parent_run)
+        record.tell(trial, value, TrialState.COMPLETE if value is not None else TrialState.PRUNED)
+        shown = "pruned" if value is None else f"{sweep.metric} {value:.5g}"
+        print(f"trial {trial.number}: {shown} {values}", flush=True)
+
+
+def _next(record: Study, name: str, planned: int, axes: space.Space) -> Trial | None:
+    """The next trial, unless enough are done or under way. One process at a time asks."""
+    with FileLock(study.FOLDER / f"{name}.ask"):
+        taken = study.counted(record, *study.ENDED, TrialState.RUNNING)
+        return record.ask(axes) if taken < planned else None
+
+
+def _value(name: str, system: System, record: Study, trial: Trial, parent_run: str) -> float | None:
+    """The metric of a training with these params; None if it was ended early."""
+    assert system.sweep is not None
+    tokens = artifacts(name, "tokenize")
+    spec = read_json(tokens / "tokens.json")
+    params = {part: getattr(system, part).model_dump() for part in ("tokenize", "model", "training")}
+    key = training_key({"task": system.task, "sweep": record.study_name, **params}, spec)
+    checkpoints = Path(".tidemill/checkpoints") / f"{name}.sweep" / key
+    with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
+        sweeps.nest(run, parent_run, trial.number)
+        try:
+            reports = _Reports(record, trial, system.sweep.metric, run)
+            outcome = train_system(system, spec, tokens, checkpoints, reports)
+        except TrialPruned:
+            outcome = None
+    shutil.rmtree(checkpoints)
+    if outcome is None:
+        return None
+    values = _of(system.sweep.metric, outcome.points)
+    return values[outcome.kept_epoch - 1]
+
+
+class _Reports:
+    """Logs the curve, tells the study the metric of each epoch, and ends a training that is behind, or whose sweep is gone."""
+
+    def __init__(self, record: Study, trial: Trial, metric: str, run: TrainingRun) -> None:
+        self.trial, self.metric, self.run, self.parent = trial, metric, run, os.getppid()
+        self.epoch = 0
+        for value in study.earlier_reports(record, trial):
+            self._report(value)
+
+    def __call__(self, points: Sequence[Point]) -> None:
+        if os.getppid() != self.parent:
+            sys.exit("the sweep that started this process is gone")
+        self.run.log(points)
+        for value in _of(self.metric, points):
+            self._report(value)
+            if self.trial.should_prune():
+                raise TrialPruned
+
+    def _report(self, value: float) -> None:
+        self.epoch += 1
+        self.trial.report(value, self.epoch)
+
+
+def _of(metric: str, points: Sequence[Point]) -> list[float]:
+    values = [point.value for point in points if point.name == metric]
+    validated = {point.name for point in points if point.name.startswith("val/")}
+    if validated and not values:
+        raise TidemillError(f"sweep.metric: no {metric!r}; the validation measures: {', '.join(sorted(validated))}")
+    return values
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except TidemillError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,1 @@
+"""Looking for better params: where they are looked for, how, and what came out."""

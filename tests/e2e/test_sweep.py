@@ -1,0 +1,82 @@
+"""A sweep, killed with all that it started while a trial trains, started again, and its patch accepted."""
+
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.projects import DIGITS, Project, write_digits
+from tidemill.config import load_system
+
+SWEEP = {
+    "space": {"training.lr": {"low": 1e-4, "high": 1e-1, "log": True}, "model.hidden": {"choices": [[16], [64]]}},
+    "sampler": "swarm",
+    "trials": 5,
+    "metric": "val/accuracy",
+    "direction": "maximize",
+}
+
+
+@pytest.mark.slow
+def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
+    project = Project(tmp_path / "project")
+    write_digits(project.folder / "raw" / "digits")
+    training = {**DIGITS["training"], "epochs": 2}
+    project.params(digits={**DIGITS, "training": training, "sweep": SWEEP})
+    project.commit()
+    project.environment["PREFECT_API_URL"] = prefect_url
+    command = ("python", "flows/sweep.py", "digits", "--jobs", "2")
+    _killed_after(project, command, trials=2)
+    done = project.start(*command)
+    assert done.returncode == 0, done.stderr
+    assert "of 5 trials done, " in done.stderr and "taken up again" in done.stderr
+
+    folder = next((project.folder / ".tidemill" / "sweeps").glob("digits-*"))
+    table = pd.read_csv(folder / "trials.csv")
+    assert len(table) == 5
+    assert {path.name for path in folder.iterdir()} >= {"history.png", "slices.png", "sweep.html", "sweep-digits.patch"}
+    _check_runs(project)
+    again = project.start(*command)
+    assert again.returncode == 0 and "5 of 5 trials done" in again.stderr
+
+    project.run("git", "apply", "sweep-digits.patch")
+    found = load_system("digits", project.folder / "params.yaml")
+    assert found.training.lr == pytest.approx(table["training.lr"][0])
+    assert str(found.model.hidden) == table["model.hidden"][0]
+
+
+def _killed_after(project: Project, command: tuple[str, ...], trials: int) -> None:
+    """Kill -9 the sweep and its processes once so many trials are done and another is under way."""
+    process = psutil.Popen(command, cwd=project.folder, env=project.environment, stderr=-3, stdout=-3)
+    deadline = time.monotonic() + 300
+    while _states(project).count("RUNNING") < 1 or _states(project).count("COMPLETE") < trials:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    for child in [*process.children(recursive=True), process]:
+        child.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def _states(project: Project) -> list[str]:
+    database = project.folder / ".tidemill" / "sweeps" / "digits.db"
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as store:
+            return [state for (state,) in store.execute("select state from trials")]
+    except sqlite3.OperationalError:
+        return []
+
+
+def _check_runs(project: Project) -> None:
+    """One run holds those of the trials, and the files."""
+    with sqlite3.connect(project.folder / ".tidemill/mlflow/mlflow.db") as store:
+        parents = store.execute("select run_uuid from tags where key = 'tidemill.sweep'").fetchall()
+        nested = store.execute("select value from tags where key = 'mlflow.parentRunId'").fetchall()
+        states = store.execute("select status from runs").fetchall()
+    assert len(parents) == 1 and set(nested) == set(parents)
+    assert 5 <= len(nested) <= 7
+    assert ("FINISHED",) in states
+    assert next(project.folder.glob(f".tidemill/mlflow/artifacts/digits/{parents[0][0]}/artifacts/sweep.html"))
