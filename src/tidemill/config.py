@@ -191,9 +191,9 @@ class Axis(Params):
     def _is_one_of_both(self) -> "Axis":
         if (self.choices is None) == (self.low is None or self.high is None):
             raise ValueError("give either low and high, or choices")
-        if self.low is not None and self.high is not None:
-            if self.low >= self.high or (self.log and self.low <= 0):
-                raise ValueError("low must be below high, and above 0 where log is set")
+        low, high = self.low, self.high
+        if low is not None and high is not None and (low >= high or (self.log and low <= 0)):
+            raise ValueError("low must be below high, and above 0 where log is set")
         return self
 
 
