@@ -2,7 +2,7 @@
 
 import typer
 
-from tidemill.cli import pipeline
+from tidemill.cli import pipeline, review
 
 app = typer.Typer(
     help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
@@ -15,3 +15,6 @@ app.command()(pipeline.new)
 app.command(context_settings=pipeline.PASSED_ON)(pipeline.run)
 app.command(context_settings=pipeline.PASSED_ON)(pipeline.status)
 app.command()(pipeline.doctor)
+app.add_typer(review.app, name="review")
+app.command()(review.rollback)
+app.command()(review.audit)
