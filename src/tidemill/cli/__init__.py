@@ -2,7 +2,7 @@
 
 import typer
 
-from tidemill.cli import pipeline, serving, versions
+from tidemill.cli import pipeline, review, serving, versions
 
 app = typer.Typer(
     help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
@@ -20,3 +20,6 @@ app.command()(versions.lineage)
 app.command()(versions.compare)
 app.command()(versions.reproduce)
 app.command()(versions.gc)
+app.add_typer(review.app, name="review")
+app.command()(review.rollback)
+app.command()(review.audit)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 FOLDER_TAG = "tidemill.folder"
 """Tag of a version: the folder of its run's artifacts that holds its model and evaluation."""
+COMPARED_TAG = "tidemill.compared_with"
+"""Tag of a version: the champion its gates compared it with, by which a promotion knows that it still is the one."""
+NO_CHAMPION = "none"
 TEST_TAG = "tidemill.test_sha256"
 
 

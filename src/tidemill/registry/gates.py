@@ -3,12 +3,14 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tidemill.config import Gates
 from tidemill.errors import TidemillError
 
 Interval = Mapping[str, float]
 """`value`, `low` and `high`."""
+CHALLENGER, CHAMPION = "challenger", "champion"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Answer:
     """What was measured; null where there was nothing to measure."""
     limit: float | None
     sentence: str
+    needed_by: str = CHALLENGER
+    """Who has to pass: `challenger` and so every champion, or `champion` alone."""
 
 
 def within_limits(metrics: Mapping[str, Interval], gates: Gates) -> list[Answer]:
@@ -61,6 +65,38 @@ def no_champion() -> Answer:
 def not_comparable(reason: str) -> Answer:
     """A champion that cannot be scored on the present test set is one the candidate cannot beat."""
     return Answer("not_worse_than_champion", False, None, None, f"the champion cannot be compared with: {reason}")
+
+
+def clean_tree(lineage: Mapping[str, Any]) -> Answer:
+    """Whether the version was made from a commit as it stands; needed of a champion only."""
+    code = lineage["code"]
+    changed = len(code["untracked"]) + (code["diff"] or "").count("diff --git ")
+    passed = code["dirty"] is False
+    if code["dirty"] is None:
+        sentence = "it was made outside of git: no commit says from what"
+    else:
+        sentence = f"{changed} files differ from commit {code['commit'][:8]}" + ("" if passed else ": a dirty tree")
+    return Answer("clean_tree", passed, None if code["dirty"] is None else float(changed), 0.0, sentence, CHAMPION)
+
+
+def lineage_complete(lineage: Mapping[str, Any]) -> Answer:
+    """Whether the lineage says all that making the version again takes; needed of a champion only."""
+    found = {
+        "commit": lineage["code"]["commit"],
+        "dvc.lock": lineage["dvc"]["lock_sha256"],
+        "stages": lineage["dvc"]["stages"],
+        "data": lineage["data"],
+        "params": lineage["params"],
+        "environment's locks": lineage["environment"]["locks"],
+        "weights": lineage["weights_sha256"],
+        "test set": lineage["test_set"]["sha256"],
+        "run": lineage["run_id"],
+    }
+    missing = [name for name, value in found.items() if not value]
+    sentence = f"its lineage lacks {len(missing)} of {len(found)} parts" + (
+        f": {', '.join(missing)}" if missing else ""
+    )
+    return Answer("lineage_complete", not missing, float(len(missing)), 0.0, sentence, CHAMPION)
 
 
 def measured(metrics: Mapping[str, Interval], name: str) -> float:

@@ -23,6 +23,9 @@ the norm of the weights. Null promises nothing."""
 LOCK = Path("dvc.lock")
 """Written by the very run that lineage describes, so that a change of it is no dirt."""
 
+DECISIONS = Path("decisions")
+"""Written when a version is decided on, and read by no stage: no dirt either."""
+
 PACKAGES = ("tidemill", "torch", "pytorch-lightning", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 """Packages whose version bears on the weights."""
 
@@ -124,13 +127,13 @@ def tags(lineage: dict[str, Any]) -> dict[str, str]:
 def code() -> dict[str, Any]:
     """The commit of the working folder; if files differ from it, that they do, and how.
 
-    Files that git ignores and `dvc.lock` do not count. Files that git does not know are named with their hash only:
+    Files that git ignores, `dvc.lock` and the log of decisions do not count. Files that git does not know are named with their hash only:
     they may hold what should not be spread.
     """
     commit = _git("rev-parse", "--verify", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None}
-    scope = ["--", ".", f":(exclude){LOCK}"]
+    scope = ["--", ".", f":(exclude){LOCK}", f":(exclude){DECISIONS}"]
     diff = _git("diff", "--binary", "HEAD", *scope)
     listed = _git("ls-files", "-z", "--others", "--exclude-standard", *scope) or ""
     untracked = {path: _hash_if_there(Path(path)) for path in sorted(listed.split("\0")) if path}

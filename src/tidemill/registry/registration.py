@@ -14,7 +14,9 @@ from tidemill.data.tables import blocks
 from tidemill.evaluation import behaviour
 from tidemill.files import read_json, sha256_file, write_json
 from tidemill.registry import champion, gates, lineage
+from tidemill.registry.admission import EVALUATION_TAG, PASSED_TAG, PROPOSER_TAG, REASON_TAG
 from tidemill.registry.candidate import Candidate
+from tidemill.registry.identity import proposer
 from tidemill.registry.package import package
 from tidemill.registry.tracking import SYSTEM_TAG, WEIGHTS_TAG, TrainingRun, connect, experiment_id, runs
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "challenger"
-EVALUATION_TAG = "tidemill.evaluation_sha256"
 RESTORED_TAG = "tidemill.restored"
 """Tag of a run that was made after its training, on a tracking server that had not seen it."""
 DATASETS = ("train", "test")
@@ -46,7 +47,7 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
         folder: its outputs, `artifacts/<name>`.
 
     Returns:
-        name, version, run_id, passed, gates (name, passed, value, limit, sentence), champion (its version or null)
+        name, version, run_id, passed, gates (name, passed, value, limit, sentence, needed_by), champion (its version or null)
         and alias (`challenger`, or null if a gate was not passed).
 
     Raises:
@@ -59,8 +60,10 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
     serving = champion.find(client, name)
     answers.append(champion.compare(client, serving, candidate))
     version = _version(client, candidate) or _new_version(client, candidate, run)
-    passed = all(answer.passed for answer in answers)
-    _tell(client, version, answers)
+    origin = _stored_lineage(client, version)
+    answers += [gates.clean_tree(origin), gates.lineage_complete(origin)]
+    passed = all(answer.passed for answer in answers if answer.needed_by == gates.CHALLENGER)
+    _tell(client, version, answers, passed, serving)
     _move_alias(client, version, passed)
     return {
         "name": name,
@@ -172,13 +175,34 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
             raise
 
 
-def _tell(client: "MlflowClient", version: "ModelVersion", answers: list[gates.Answer]) -> None:
+def _stored_lineage(client: "MlflowClient", version: "ModelVersion") -> dict[str, Any]:
+    """The lineage a version was made with, which a later call in another tree does not change."""
+    with TemporaryDirectory() as scratch:
+        stored = f"{version.tags[champion.FOLDER_TAG]}/lineage.json"
+        origin: dict[str, Any] = read_json(Path(client.download_artifacts(str(version.run_id), stored, scratch)))
+    return origin
+
+
+def _tell(
+    client: "MlflowClient",
+    version: "ModelVersion",
+    answers: list[gates.Answer],
+    passed: bool,
+    serving: "ModelVersion | None",
+) -> None:
     """Write on the version whether it passed and why, in numbers: as tags, and for the eye as its description."""
-    passed = all(answer.passed for answer in answers)
     lines = [f"- {'passed' if answer.passed else '**not passed**'}: {answer.sentence}" for answer in answers]
-    client.set_model_version_tag(version.name, version.version, "tidemill.passed", str(passed).lower())
-    sentences = "; ".join(answer.sentence for answer in answers if answer.passed == passed)
-    client.set_model_version_tag(version.name, version.version, "tidemill.reason", sentences)
+    needed = [answer for answer in answers if answer.needed_by == gates.CHALLENGER]
+    tags = {
+        PASSED_TAG: str(passed).lower(),
+        REASON_TAG: "; ".join(answer.sentence for answer in needed if answer.passed == passed),
+        champion.COMPARED_TAG: str(serving.version) if serving else champion.NO_CHAMPION,
+    }
+    by = proposer()
+    if by and PROPOSER_TAG not in version.tags:
+        tags[PROPOSER_TAG] = by
+    for tag, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, tag, value)
     client.update_model_version(version.name, version.version, description="\n".join(lines))
 
 

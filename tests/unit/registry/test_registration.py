@@ -201,7 +201,7 @@ def test_the_champion_is_compared_on_its_stored_predictions(system: System) -> N
     crown(register(system)["version"])
     evaluate_as(system, wrong=9)
     worse = register(system)
-    gate = worse["gates"][-1]  # type: ignore[index]
+    gate = worse["gates"][1]  # type: ignore[index]
     assert (worse["champion"], worse["passed"], worse["version"]) == ("1", False, "2")
     assert gate["value"] == pytest.approx(-0.2)
     assert gate["sentence"].startswith("accuracy differs by -0.2000 [")
@@ -210,7 +210,7 @@ def test_the_champion_is_compared_on_its_stored_predictions(system: System) -> N
     evaluate_as(system, wrong=0)
     better = register(system)
     assert (better["passed"], better["version"]) == (True, "3")
-    assert better["gates"][-1]["value"] == pytest.approx(0.1)  # type: ignore[index]
+    assert better["gates"][1]["value"] == pytest.approx(0.1)  # type: ignore[index]
 
 
 def test_the_champion_is_scored_again_when_the_test_rows_changed(system: System) -> None:
@@ -219,7 +219,7 @@ def test_the_champion_is_scored_again_when_the_test_rows_changed(system: System)
     pictures(60, 9000).to_parquet("artifacts/bars/ingest/test.parquet", index=False)
     predict_and_evaluate(Path("artifacts/bars"), system)
     found = register(system)
-    assert found["gates"][-1]["value"] == 0  # type: ignore[index]
+    assert found["gates"][1]["value"] == 0  # type: ignore[index]
     assert (found["champion"], found["version"], found["passed"]) == ("1", "2", True)
 
 
@@ -233,7 +233,7 @@ def test_a_champion_of_other_labels_cannot_be_compared_with(system: System) -> N
     test.to_parquet(folder / "ingest" / "test.parquet", index=False)
     write_model(folder / "train", system, train, seed=1)
     predict_and_evaluate(folder, system)
-    gate = register(system)["gates"][-1]  # type: ignore[index]
+    gate = register(system)["gates"][1]  # type: ignore[index]
     assert gate["passed"] is False
     assert "the champion cannot be compared with: " in gate["sentence"]
 

@@ -1,0 +1,185 @@
+"""The log of decisions on a system: numbered entries, each with the hash of the one before, which none can change.
+
+It is kept as the params of one MLflow run. A store of MLflow, be it SQLite, PostgreSQL or a server, takes a param of a
+run once and refuses another value for it ever after: of many who write entry 7 at the same time, one succeeds.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from tidemill.errors import TidemillError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FIRST = "0" * 64
+"""What the first entry gives as the hash of the one before."""
+LONGEST = 6000
+"""Characters MLflow takes for a param."""
+EXPERIMENT = "decisions/{}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the log."""
+
+    number: int
+    when: str
+    """UTC, ISO 8601."""
+    system: str
+    action: str
+    """`promote`, `reject` or `rollback`."""
+    state: str
+    """`begun`: decided, the alias is to be moved; `done`."""
+    version: str
+    """What was decided on."""
+    champion_before: str | None
+    champion_after: str | None
+    who: str
+    identity: str
+    """How it is known who: see `Identity.source`."""
+    why: str
+    reviewed: dict[str, str]
+    """sha256 of the weights, the evaluation and the lineage that were looked at."""
+    previous: str
+    """sha256 of the line before."""
+    nonce: str
+    """Tells two who write the same at the same time apart."""
+
+    @property
+    def line(self) -> str:
+        """The entry as it is stored."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @property
+    def sha256(self) -> str:
+        """What the next entry names as the one before."""
+        return sha256(self.line.encode()).hexdigest()
+
+
+class DecisionLog:
+    """The log of one system in the registry."""
+
+    def __init__(self, client: "MlflowClient", system: str) -> None:
+        self.client = client
+        self.system = system
+
+    def lines(self) -> dict[str, str]:
+        """What is stored, by number, unchecked."""
+        run = self._run()
+        return dict(self.client.get_run(run).data.params) if run else {}
+
+    def entries(self) -> list[Entry]:
+        """All entries, the first one first, checked.
+
+        Raises:
+            TidemillError: one was changed or removed.
+        """
+        stored = self.lines()
+        numbers = sorted(stored)
+        expected = [_key(number) for number in range(1, len(numbers) + 1)]
+        missing = next((key for key in expected if key not in stored), None)
+        if missing:
+            raise TidemillError(f"{self.system}: entry {int(missing)} was removed from the registry's decision log")
+        return checked([stored[number] for number in numbers], f"{self.system}: the registry's decision log")
+
+    def append(self, entry: Entry) -> bool:
+        """Write an entry; False if another has taken its number.
+
+        Raises:
+            TidemillError: it is longer than the store takes.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if len(entry.line) > LONGEST:
+            raise TidemillError(f"the reason is {len(entry.why)} characters long, too long for the log: shorten it")
+        run, key = self._run() or self._create(), _key(entry.number)
+        try:
+            self.client.log_param(run, key, entry.line)
+        except MlflowException:
+            if key not in self.client.get_run(run).data.params:
+                raise
+        return bool(self.client.get_run(run).data.params[key] == entry.line)
+
+    def _run(self) -> str | None:
+        experiment = self.client.get_experiment_by_name(EXPERIMENT.format(self.system))
+        if experiment is None:
+            return None
+        return str(self.client.search_runs([experiment.experiment_id])[0].info.run_id)
+
+    def _create(self) -> str:
+        """Make the run in an experiment of any name, then give that the right name, which only one can have."""
+        from mlflow.exceptions import MlflowException
+
+        name = EXPERIMENT.format(self.system)
+        draft = self.client.create_experiment(f"{name}-{uuid4().hex}")
+        self.client.create_run(draft, run_name=name)
+        try:
+            self.client.rename_experiment(draft, name)
+        except MlflowException:
+            self.client.delete_experiment(draft)
+        run = self._run()
+        if run is None:
+            raise TidemillError(f"{self.system}: the decision log could not be made; was {name} deleted in MLflow?")
+        return run
+
+
+def following(entries: Sequence[Entry]) -> dict[str, object]:
+    """What the next entry owes to those before it, and its nonce."""
+    last = entries[-1] if entries else None
+    return {"number": len(entries) + 1, "previous": last.sha256 if last else FIRST, "nonce": uuid4().hex}
+
+
+def champion_of(entries: Sequence[Entry]) -> str | None:
+    """The version that is in service by the log."""
+    return entries[-1].champion_after if entries else None
+
+
+def earlier_champions(entries: Sequence[Entry]) -> list[str]:
+    """The champions that were, the one to roll back to last: a promotion adds one, a rollback takes one away."""
+    earlier: list[str] = []
+    for entry in entries:
+        if entry.state == "begun" and entry.action == "promote" and entry.champion_before:
+            earlier.append(entry.champion_before)
+        elif entry.state == "begun" and entry.action == "rollback":
+            earlier.pop()
+    return earlier
+
+
+def checked(lines: Sequence[str], place: str) -> list[Entry]:
+    """The entries of lines that follow each other unbroken.
+
+    Raises:
+        TidemillError: one does not; it is named.
+    """
+    entries: list[Entry] = []
+    for number, line in enumerate(lines, start=1):
+        entry = _parsed(line, f"{place}: entry {number}")
+        last = entries[-1] if entries else None
+        if entry.number != number:
+            raise TidemillError(f"{place}: entry {number} is missing, {entry.number} stands in its place")
+        if entry.previous != (last.sha256 if last else FIRST):
+            raise TidemillError(f"{place}: entry {number - 1} was changed after entry {number} was written")
+        before = entry.champion_after if entry.state == "done" else entry.champion_before
+        if before != champion_of(entries):
+            raise TidemillError(f"{place}: entry {number} begins with another champion than entry {number - 1} left")
+        entries.append(entry)
+    return entries
+
+
+def _parsed(line: str, place: str) -> Entry:
+    try:
+        entry = Entry(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise TidemillError(f"{place} cannot be read: {error}") from error
+    if entry.line != line:
+        raise TidemillError(f"{place} is not written as the log writes it: it was changed")
+    return entry
+
+
+def _key(number: int) -> str:
+    return f"{number:08d}"

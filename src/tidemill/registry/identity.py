@@ -1,0 +1,74 @@
+"""Who proposes or decides, and how that is known."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from tidemill.errors import TidemillError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as the log names them."""
+
+    who: str
+    source: str
+    """`server`: the tracking server took their password; `git`: what git's settings claim; `tag`: set in its page."""
+
+    def is_same_person(self, other: str) -> bool:
+        """Whether another name means the same person; of `Ada <ada@example.org>` the address counts."""
+        return _key(self.who) == _key(other)
+
+
+def identity() -> Identity:
+    """The person at work: as the tracking server knows them where it asks for a password, else as git does.
+
+    Raises:
+        TidemillError: neither knows.
+    """
+    found = _of_server() or _of_git()
+    if found is None:
+        raise TidemillError("nobody can be named as the one who decides: set git's user.name and user.email")
+    return found
+
+
+def proposer() -> str | None:
+    """Who a new version comes from, if that can be told."""
+    try:
+        return identity().who
+    except TidemillError:
+        return None
+
+
+def _of_server() -> Identity | None:
+    """The user of an authenticated server: it has to accept the password before the name is believed."""
+    address, user = os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if not (address.startswith("http") and user):
+        return None
+    from mlflow.exceptions import MlflowException
+    from mlflow.server import get_app_client
+
+    try:
+        known = get_app_client("basic-auth", tracking_uri=address).get_user(user)
+    except MlflowException as error:
+        if error.error_code == "ENDPOINT_NOT_FOUND":  # a server that asks for no password
+            return None
+        raise TidemillError(f"{address} does not accept MLFLOW_TRACKING_USERNAME={user}: {error.message}") from error
+    return Identity(str(known.username), "server")
+
+
+def _of_git() -> Identity | None:
+    name, address = _git_setting("user.name"), _git_setting("user.email")
+    return Identity(f"{name} <{address}>", "git") if name and address else None
+
+
+def _git_setting(name: str) -> str:
+    try:
+        done = subprocess.run(["git", "config", "--get", name], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def _key(who: str) -> str:
+    return who.rpartition("<")[2].rstrip(">").strip().casefold()

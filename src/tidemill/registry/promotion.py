@@ -1,0 +1,161 @@
+"""Deciding: a version becomes champion, is turned down, or gives way to the one before it.
+
+A decision is won by writing the next entry of the log (`begun`), which only one can write; then the alias is moved,
+then the log says `done`. The alias follows the log: whoever finds a decision begun, for its process was killed, ends
+it; and who has moved the alias looks at the log once more, so that one who was held up sets no old state for good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tidemill.errors import TidemillError
+from tidemill.registry import decision_file
+from tidemill.registry.admission import admit
+from tidemill.registry.champion import ALIAS, find
+from tidemill.registry.decision_log import DecisionLog, Entry, champion_of, earlier_champions, following
+from tidemill.registry.identity import Identity
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+def approve(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
+    """Make a version champion; if it is already, by decision, that decision is returned.
+
+    Raises:
+        TidemillError: it may not become champion, or the champion is no longer the one it was compared with.
+    """
+    log, entries = _settled_log(client, system)
+    if version == champion_of(entries):
+        return next(e for e in reversed(entries) if e.champion_after == version and e.state == "begun")
+    reviewed = admit(client, version_of(client, system, version), champion_of(entries), by)
+    begun = _entry(entries, system, "promote", "begun", version, version, by, why, reviewed)
+    return _carry_out(client, log, begun)
+
+
+def reject(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
+    """Turn a version down: it stays in the registry, and no longer is the challenger.
+
+    Raises:
+        TidemillError: it is the champion, or there is no such version.
+    """
+    log, entries = _settled_log(client, system)
+    champion = champion_of(entries)
+    if version == champion:
+        raise TidemillError(f"{system} {version} is the champion: `tidemill rollback {system}` takes it out of service")
+    found = version_of(client, system, version)
+    entry = _entry(entries, system, "reject", "done", version, champion, by, why, {})
+    written = _carry_out(client, log, entry)
+    if str(client.get_registered_model(system).aliases.get("challenger")) == str(found.version):
+        client.delete_registered_model_alias(system, "challenger")
+    return written
+
+
+def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Entry:
+    """Put the champion before the present one back into service.
+
+    Raises:
+        TidemillError: there was none.
+    """
+    log, entries = _settled_log(client, system)
+    earlier = earlier_champions(entries)
+    if not earlier:
+        raise TidemillError(f"{system}: there is no earlier champion to go back to")
+    version_of(client, system, earlier[-1])
+    return _carry_out(client, log, _entry(entries, system, "rollback", "begun", earlier[-1], earlier[-1], by, why, {}))
+
+
+def settle(client: "MlflowClient", log: DecisionLog) -> list[Entry]:
+    """End a decision that was begun, and return the log."""
+    moved: str | None = None
+    while entries := log.entries():
+        last = entries[-1]
+        if last.state == "done" and moved in (None, last.champion_after):
+            break
+        moved = last.champion_after
+        if moved is not None:  # only before the first promotion, when there is nothing to move
+            client.set_registered_model_alias(log.system, ALIAS, moved)
+        if last.state == "begun":
+            log.append(replace(last, state="done", when=_now(), **following(entries)))  # type: ignore[arg-type]
+    return entries
+
+
+def version_of(client: "MlflowClient", system: str, version: str) -> "ModelVersion":
+    """A version by its number.
+
+    Raises:
+        TidemillError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(system, version)
+    except MlflowException as error:
+        raise TidemillError(
+            f"the registry has no {system} {version}: `tidemill review list` shows what it has"
+        ) from error
+
+
+def stray_alias(client: "MlflowClient", system: str, entries: Sequence[Entry]) -> str | None:
+    """What is wrong with the alias, if it does not stand where the log put it."""
+    found = find(client, system)
+    here, by_log = str(found.version) if found else None, champion_of(entries)
+    if here == by_log or (entries and entries[-1].state == "begun" and here == entries[-1].champion_before):
+        return None
+    return f"the alias {ALIAS} is at {here or 'no version'} without a decision; by the log it belongs to {by_log or 'none'}"
+
+
+def _settled_log(client: "MlflowClient", system: str) -> tuple[DecisionLog, list[Entry]]:
+    """The log without an open decision, beside an alias that agrees with it."""
+    log = DecisionLog(client, system)
+    entries = settle(client, log)
+    stray = stray_alias(client, system, entries)
+    if stray:
+        raise TidemillError(f"{system}: {stray}; `tidemill audit {system} --repair` puts it back")
+    decision_file.bring_up_to_date(log)
+    return log, entries
+
+
+def _carry_out(client: "MlflowClient", log: DecisionLog, entry: Entry) -> Entry:
+    if not log.append(entry):
+        raise TidemillError(f"{log.system}: another decision was made meanwhile, nothing was changed: look again")
+    settle(client, log)
+    decision_file.bring_up_to_date(log)
+    return entry
+
+
+def _entry(
+    entries: Sequence[Entry],
+    system: str,
+    action: str,
+    state: str,
+    version: str,
+    after: str | None,
+    by: Identity,
+    why: str,
+    reviewed: dict[str, str],
+) -> Entry:
+    if not why.strip():
+        raise TidemillError("a decision needs a reason: say why in a sentence")
+    chain: dict[str, Any] = following(entries)
+    return Entry(
+        when=_now(),
+        system=system,
+        action=action,
+        state=state,
+        version=version,
+        champion_before=champion_of(entries),
+        champion_after=after,
+        who=by.who,
+        identity=by.source,
+        why=why.strip(),
+        reviewed=reviewed,
+        **chain,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

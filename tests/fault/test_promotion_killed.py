@@ -1,0 +1,138 @@
+"""Promotions that are killed between any two steps, and twenty at once: the alias and the log always agree in the end."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.registry.conftest import empty_store  # noqa: F401
+from tests.unit.registry.proposals import GRACE, as_it_was, proposed_project
+from tidemill.registry import champion, promotion, tracking
+from tidemill.registry.audit import audit
+
+ROOT = Path(__file__).parents[2]
+APPROVE = """
+import sys
+from tidemill.errors import TidemillError
+from tidemill.registry import promotion, tracking
+from tidemill.registry.identity import Identity
+try:
+    promotion.approve(tracking.connect(), "bars", sys.argv[1], Identity(f"{sys.argv[2]} <{sys.argv[2]}@localhost>", "git"), "good")
+except TidemillError as error:
+    sys.exit(f"error: {error}")
+"""
+RACE = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from tidemill.errors import TidemillError
+from tidemill.registry import promotion, tracking
+from tidemill.registry.identity import Identity
+def race(turn):
+    version, outcome, line = str(1 + turn % 2), "won", "-"
+    try:
+        who = Identity(f"grace{turn} <grace{turn}@localhost>", "git")
+        promotion.approve(tracking.connect(), "bars", version, who, "good")
+    except TidemillError as error:
+        outcome, line = "lost", str(error)
+    os.write(1, f"{outcome} {version} {line}\\n".encode())
+children = []
+for group in range(4):  # four processes of five threads, none of which has opened the store before
+    child = os.fork()
+    if child == 0:
+        with ThreadPoolExecutor(5) as pool:
+            list(pool.map(race, range(group * 5, group * 5 + 5)))
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+"""
+KILLED = """
+import os, signal, sys
+from mlflow import MlflowClient
+from tidemill.registry import decision_file
+place, name, turn, when = {"client": MlflowClient, "file": decision_file}[sys.argv[3]], sys.argv[4], int(sys.argv[5]), sys.argv[6]
+real, calls = getattr(place, name), [0]
+def step(*arguments, **options):
+    calls[0] += 1
+    if calls[0] == turn and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer = real(*arguments, **options)
+    if calls[0] == turn and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+setattr(place, name, step)
+"""
+STEPS = [
+    ("client", "create_experiment", 1, "after"),
+    ("client", "create_run", 1, "after"),
+    ("client", "rename_experiment", 1, "after"),
+    ("client", "log_param", 1, "after"),
+    ("client", "set_registered_model_alias", 1, "before"),
+    ("client", "set_registered_model_alias", 1, "after"),
+    ("client", "log_param", 2, "after"),
+    ("file", "bring_up_to_date", 2, "before"),
+    ("file", "bring_up_to_date", 2, "after"),
+]
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:  # noqa: F811
+    """A project with two challengers and no champion."""
+    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
+
+
+@pytest.fixture
+def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same, as it was before any decision, as working folder."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(once)
+    with as_it_was(once):
+        yield
+
+
+def approve(script: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[3]}-{step[1]}-{step[2]}")
+def test_killed_between_two_steps(proposed: None, step: tuple[str, str, int, str]) -> None:
+    killed = approve(KILLED + APPROVE, "1", "grace", *map(str, step))
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    client = tracking.connect()
+    found, (entries, wrong) = champion.find(client, "bars"), audit(client, "bars")
+    assert not any("without a decision" in line for line in wrong)  # the log tells which of the two it is
+    assert found is None or entries[-1].champion_after == "1"
+    entry = promotion.approve(client, "bars", "1", GRACE, "good")
+    after = champion.find(client, "bars")
+    assert after is not None and str(after.version) == "1"
+    entries, wrong = audit(client, "bars")
+    assert wrong == []
+    assert [item.state for item in entries] == ["begun", "done"]
+    assert entry in entries
+
+
+def test_of_twenty_at_once_one_wins(proposed: None) -> None:
+    race = subprocess.run(
+        [sys.executable, "-c", RACE],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [line.split(" ", 2) for line in race.stdout.splitlines()]
+    entries, wrong = audit(tracking.connect(), "bars")
+    assert wrong == []
+    assert [entry.state for entry in entries] == ["begun", "done"]
+    assert len(told) == 20
+    won = [version for outcome, version, _ in told if outcome == "won"]
+    assert won and set(won) == {entries[0].champion_after}  # who asks for what another has got is content
+    lost = [line for outcome, _, line in told if outcome == "lost"]
+    assert all("another decision" in line or "compared with champion none" in line for line in lost), lost

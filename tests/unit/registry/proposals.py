@@ -1,0 +1,79 @@
+"""Projects under git with registered versions, proposed by one person, for another to decide on."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.unit.registry.candidates import PARAMS, perfect, write_candidate, write_evaluation
+from tidemill.registry.identity import Identity
+from tidemill.registry.registration import register
+
+ROOT = Path(__file__).parents[3]
+GRACE = Identity("Grace <grace@localhost>", "git")
+LOCK = """
+stages:
+  ingest@bars:
+    cmd: python -m pipelines.ingest bars
+    deps: [{path: data/bars, hash: md5, md5: 0123456789abcdef0123456789abcdef.dir}]
+    outs: [{path: artifacts/bars/ingest/test.parquet, hash: md5, md5: fedcba9876543210fedcba9876543210}]
+"""
+
+
+def start(project: Path) -> None:
+    """Make the working folder a repository whose proposer is Ada; what comes after the commit may be dirt."""
+    (project / ".gitignore").write_text("/artifacts/\n/.tidemill/\n")
+    (project / "dvc.lock").write_text(LOCK)
+    (project / "params.yaml").write_text(PARAMS)
+    for command in (
+        ["init", "--quiet"],
+        ["config", "user.name", "Ada"],
+        ["config", "user.email", "ada@localhost"],
+        ["add", "--all"],
+        ["commit", "--quiet", "-m", "Start"],
+    ):
+        subprocess.run(["git", *command], cwd=project, check=True)
+
+
+def propose(project: Path, seed: int, wrong: int) -> str:
+    """Register a version of drawn weights that gets so many of thirty rows wrong; return its number."""
+    system = write_candidate(project, "bars", PARAMS, seed)
+    folder = project / "artifacts" / "bars"
+    test = pd.read_parquet(folder / "ingest" / "test.parquet")
+    write_evaluation(folder, system, test, perfect(test, ["0", "1", "2"], wrong))
+    return str(register("bars", system, folder)["version"])
+
+
+def proposed_project(folder: Path, empty_store: Path) -> Path:
+    """A project with an MLflow store of its own and two challengers, the second the better one, without a champion."""
+    store = folder / ".tidemill" / "mlflow"
+    store.mkdir(parents=True)
+    shutil.copyfile(empty_store, store / "mlflow.db")
+    (folder / "requirements").symlink_to(ROOT / "requirements")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        start(folder)
+        assert [propose(folder, seed=0, wrong=9), propose(folder, seed=1, wrong=3)] == ["1", "2"]
+    return folder
+
+
+@contextmanager
+def as_it_was(project: Path) -> Iterator[None]:
+    """Put the store's tables and the decisions back afterwards; files of artifacts stay."""
+    database, kept = project / ".tidemill/mlflow/mlflow.db", project / ".tidemill/kept.db"
+    _copy(database, kept)
+    yield
+    _copy(kept, database)
+    shutil.rmtree(project / "decisions", ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """As SQLite itself copies: connections that are open see the new content."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)

@@ -1,0 +1,152 @@
+"""Promotion with a real store: who may, what stops it, the way back, and what the log and the alias say after it."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.registry.proposals import GRACE, as_it_was, propose, proposed_project, start
+from tidemill.errors import TidemillError
+from tidemill.registry import champion, decision_file, promotion, tracking
+from tidemill.registry.audit import audit, repair
+from tidemill.registry.decision_log import DecisionLog
+from tidemill.registry.identity import Identity
+
+ADA = Identity("Ada L. <ADA@localhost>", "git")
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A project with two challengers, the second the better one, and no champion."""
+    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
+
+
+@pytest.fixture
+def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, as it was before any decision."""
+    monkeypatch.chdir(once)
+    with as_it_was(once):
+        yield once
+
+
+def alias() -> str | None:
+    found = champion.find(tracking.connect(), "bars")
+    return str(found.version) if found else None
+
+
+def test_there_and_back(proposed: Path) -> None:
+    client = tracking.connect()
+    promotion.approve(client, "bars", "1", GRACE, "the first")
+    assert propose(proposed, seed=1, wrong=3) == "2"  # is compared with the champion
+    entry = promotion.approve(client, "bars", "2", GRACE, "fewer mistakes")
+    assert (alias(), entry.champion_before, entry.champion_after) == ("2", "1", "2")
+    assert set(entry.reviewed) == {"weights", "evaluation", "lineage"}
+    assert promotion.approve(client, "bars", "2", GRACE, "again") == entry
+    promotion.rollback(client, "bars", GRACE, "it answers slowly")
+    assert alias() == "1"
+    with pytest.raises(TidemillError, match="no earlier champion"):
+        promotion.rollback(client, "bars", GRACE, "further")
+    entries, wrong = audit(client, "bars")
+    assert wrong == []
+    assert [(entry.action, entry.state) for entry in entries] == [
+        (action, state) for action in ("promote", "promote", "rollback") for state in ("begun", "done")
+    ]
+    assert decision_file.path("bars").read_text().splitlines() == [entry.line for entry in entries]
+
+
+def test_the_proposer_does_not_approve(proposed: Path) -> None:
+    with pytest.raises(TidemillError, match="proposed it: another person has to approve"):
+        promotion.approve(tracking.connect(), "bars", "1", ADA, "mine is good")
+    assert alias() is None
+
+
+def test_a_dirty_tree_is_a_challenger_and_no_champion(project: Path) -> None:
+    start(project)
+    (project / "stray.py").write_text("print()\n")
+    assert propose(project, seed=0, wrong=9) == "1"
+    client = tracking.connect()
+    assert list(client.get_registered_model("bars").aliases) == ["challenger"]
+    with pytest.raises(TidemillError, match=r"1 files differ from commit .*: a dirty tree"):
+        promotion.approve(client, "bars", "1", GRACE, "looks good")
+
+
+def test_what_failed_its_gates_or_lacks_lineage_is_refused_with_both_reasons(project: Path) -> None:
+    start(project)
+    (project / "dvc.lock").unlink()
+    propose(project, seed=0, wrong=30)
+    with pytest.raises(TidemillError, match=r"below the lowest allowed.*lacks 3 of 9 parts: dvc.lock, stages, data"):
+        promotion.approve(tracking.connect(), "bars", "1", GRACE, "looks good")
+
+
+def test_changed_files_are_refused(proposed: Path) -> None:
+    version = promotion.version_of(tracking.connect(), "bars", "1")
+    [evaluation] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("evaluation.json")
+    written = evaluation.read_text()
+    evaluation.write_text(written + "\n")
+    with pytest.raises(TidemillError, match="its evaluation is not what was registered"):
+        promotion.approve(tracking.connect(), "bars", "1", GRACE, "looks good")
+    evaluation.write_text(written)
+
+
+def test_another_champion_than_the_reviewed_one_stops_it(proposed: Path) -> None:
+    client = tracking.connect()
+    promotion.approve(client, "bars", "2", GRACE, "the first")
+    with pytest.raises(TidemillError, match="compared with champion none, and now the champion is 2"):
+        promotion.approve(client, "bars", "1", GRACE, "looks good")
+    assert alias() == "2"
+
+
+def test_a_rejected_version_no_longer_challenges(proposed: Path) -> None:
+    client = tracking.connect()
+    promotion.reject(client, "bars", "2", GRACE, "too many mistakes")
+    assert client.get_registered_model("bars").aliases == {}
+    assert audit(client, "bars")[1] == []
+
+
+def test_an_alias_moved_by_hand_is_found_and_put_back(proposed: Path) -> None:
+    client = tracking.connect()
+    client.set_registered_model_alias("bars", "champion", "1")
+    assert "at 1 without a decision; by the log it belongs to none" in audit(client, "bars")[1][0]
+    with pytest.raises(TidemillError, match="without a decision"):
+        promotion.approve(client, "bars", "1", GRACE, "looks good")
+    repair(client, "bars")
+    assert alias() is None
+    promotion.approve(client, "bars", "1", GRACE, "looks good")
+    client.delete_registered_model_alias("bars", "champion")
+    assert "at no version without a decision" in audit(client, "bars")[1][0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE params SET value = replace(value, 'the first', 'the FIRST') WHERE key = '00000001'", "entry 1 was"),
+        ("UPDATE params SET value = replace(value, 'the first', 'the FIRST') WHERE key = '00000002'", "entry 2 of"),
+        ("DELETE FROM params WHERE key = '00000001'", "entry 1 was removed"),
+        ("DELETE FROM params WHERE key = '00000002'", "ends before entry 2"),
+    ],
+)
+def test_a_changed_or_removed_entry_of_the_registry_is_found(proposed: Path, statement: str, found: str) -> None:
+    client = tracking.connect()
+    promotion.approve(client, "bars", "1", GRACE, "the first")
+    with sqlite3.connect(proposed / ".tidemill/mlflow/mlflow.db") as database:
+        database.execute(statement)
+    assert found in " ".join(audit(client, "bars")[1])
+
+
+@pytest.mark.parametrize(("keep", "found"), [(slice(1, None), "entry 1 is missing"), (slice(0, 1), "lacks entry 2")])
+def test_a_removed_entry_of_the_file_is_found(proposed: Path, keep: slice, found: str) -> None:
+    client = tracking.connect()
+    promotion.approve(client, "bars", "1", GRACE, "the first")
+    file = decision_file.path("bars")
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[keep]))
+    assert found in " ".join(audit(client, "bars")[1])
+
+
+def test_the_store_itself_refuses_to_change_an_entry(proposed: Path) -> None:
+    client = tracking.connect()
+    entry = promotion.approve(client, "bars", "1", GRACE, "the first")
+    log = DecisionLog(client, "bars")
+    forged = entry.__class__(**{**entry.__dict__, "who": "Mallory"})
+    assert not log.append(forged)
+    assert log.entries()[0] == entry
