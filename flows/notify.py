@@ -5,7 +5,8 @@ then shows and changes; run again, it replaces them.
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, cast
+from uuid import UUID
 
 import typer
 
@@ -27,9 +28,15 @@ def main(url: Annotated[str, typer.Argument(help="Where to post `{'text': …}`;
     from prefect.events.schemas.automations import EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    text = {"text": "{{subject}}\n{{body}}"}
-    webhook = CustomWebhookNotificationBlock(name=BLOCK, url="{{address}}", json_data=text, secrets={"address": url})
-    block = webhook.save(BLOCK, overwrite=True)
+    webhook = CustomWebhookNotificationBlock.model_validate(
+        {
+            "name": BLOCK,
+            "url": "{{address}}",
+            "secrets": {"address": url},
+            "json_data": {"text": "{{subject}}\n{{body}}"},
+        }
+    )
+    block = cast(UUID, webhook.save(BLOCK, overwrite=True))
     trigger = EventTrigger(
         posture=Posture.Reactive,
         match=ResourceSpecification({"prefect.resource.id": RESOURCES}),

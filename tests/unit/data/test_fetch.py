@@ -396,7 +396,7 @@ def test_a_file_without_a_hash_is_kept_until_it_is_refreshed(site: Site, tmp_pat
         fetch(sources, tmp_path / "data", refresh=refresh)
         assert news.read_bytes() == expected
     del site.files["/news"]
-    with pytest.raises(TidemillError, match="news: no address gives its file: .*404"):
+    with pytest.raises(TidemillError, match=r"news: no address gives its file: .*404"):
         fetch(sources, tmp_path / "data", refresh=True)
     assert kept_in(tmp_path / "data") == ["news/news"]
     assert news.read_bytes() == b"two"
