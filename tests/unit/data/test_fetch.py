@@ -386,3 +386,23 @@ def test_a_fetch_on_a_new_clone_leaves_dvc_clean_and_never_moves_the_pin(
 def dvc(*arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_file_without_a_hash_is_kept_until_it_is_refreshed(site: Site, tmp_path: Path) -> None:
+    sources = {"news": [Download.model_validate({"from": [site.address + "/news"], "sha256": None, "name": "news"})]}
+    news = tmp_path / "data/news/news"
+    for content, refresh, expected in ((b"one", False, b"one"), (b"two", False, b"one"), (b"two", True, b"two")):
+        site.files["/news"] = content
+        fetch(sources, tmp_path / "data", refresh=refresh)
+        assert news.read_bytes() == expected
+    del site.files["/news"]
+    with pytest.raises(TidemillError, match=r"news: no address gives its file: .*404"):
+        fetch(sources, tmp_path / "data", refresh=True)
+    assert kept_in(tmp_path / "data") == ["news/news"]
+    assert news.read_bytes() == b"two"
+
+
+def test_what_is_taken_out_of_an_archive_needs_its_hash(tmp_path: Path) -> None:
+    archive = an_archive("file.zip", b"", {"one": ("one", b"1")}).model_copy(update={"sha256": None})
+    with pytest.raises(TidemillError, match="needs its sha256"):
+        fetch({"one": [archive]}, tmp_path)

@@ -1,0 +1,66 @@
+"""Notifications: off until switched on, then a line to a webhook for a failure and for a proposal."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.dvc_repositories import DvcRepository
+from tests.e2e.test_flow import ask
+
+ROOT = Path(__file__).parents[2]
+
+
+class Receiver(HTTPServer):
+    """A webhook on this machine that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.texts: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.texts.append(json.loads(body)["text"])
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_failure_and_a_proposal_are_told(repository: DvcRepository, prefect_url: str, receiver: Receiver) -> None:
+    address = f"http://127.0.0.1:{receiver.server_port}/secret"
+    for _ in range(2):  # switched on twice, it tells once
+        repository.command(sys.executable, str(ROOT / "flows/notify.py"), address)
+    time.sleep(3)  # the server reads its automations anew every two seconds
+    assert address not in json.dumps(ask(prefect_url, "block_documents/filter"))
+    repository.stages(bad={"cmd": "echo wet corn >&2; exit 1", "outs": ["never"]})
+    assert repository.flow().returncode == 1
+    proposal = "from prefect.events import emit_event\nfrom flows.retrain import PROPOSED\n"
+    proposal += "emit_event(PROPOSED, {'prefect.resource.id': 'tidemill.system.digits', 'prefect.resource.name': 'digits'}, payload={'version': '5'})"
+    subprocess.run([sys.executable, "-c", proposal], cwd=ROOT, env=repository.environment, check=True)
+    end = time.monotonic() + 60
+    while len(receiver.texts) < 2 and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(1)
+    failed, proposed = sorted(receiver.texts)
+    assert failed.startswith("prefect.flow-run.Failed: ") and "1 of 1 stages failed: bad" in failed
+    assert proposed.splitlines() == ["tidemill.proposed: digits", "version: 5"]
