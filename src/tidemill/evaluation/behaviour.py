@@ -4,7 +4,7 @@ Ribeiro et al., Beyond Accuracy: Behavioral Testing of NLP Models with CheckList
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,8 @@ def tried(name: str, predictor: "Predictor", rows: Rows, params: Evaluate) -> li
     """
     probing = tasks.probing(name, predictor.spec, params.behaviours)
     shuffled = probing.prepared(rows.sample(frac=1, random_state=params.seed))
-    asked, inputs = _Asked(predictor), predictor.task.INPUTS
-    found = [_changed(probe, shuffled, probing, inputs) for probe in probing.probes]
+    asked = _Asked(predictor)
+    found = [_changed(probe, shuffled, probing, asked.inputs) for probe in probing.probes]
     return [
         _outcome(probe, asked, changed, shuffled.loc[changed.index], params)
         for probe, changed in zip(probing.probes, found, strict=True)
@@ -68,30 +68,32 @@ def slug(name: str) -> str:
 
 
 class _Asked:
-    """The model's answers to unchanged rows, each asked for once, and to changed ones, whatever they are."""
+    """The model's answers to rows, each content asked for once: most other forms of a text are the same to a model."""
 
     def __init__(self, predictor: "Predictor") -> None:
-        self.predictor = predictor
-        self.known: dict[Callable[..., Rows], Rows] = {}
+        self.predictor, self.inputs = predictor, list(predictor.task.INPUTS)
+        self.known: dict[tuple[Any, ...], Any] = {}
 
-    def before(self, probe: "Probe", rows: Rows) -> Rows:
-        """Answers to rows as they are."""
-        known = self.known.get(probe.answer, pd.DataFrame())
-        missing = rows[~rows.index.isin(known.index)]
-        if len(missing):
-            known = pd.concat([known, probe.answer(self.predictor, missing)])
-            self.known[probe.answer] = known
-        return known.loc[rows.index]
+    def answers(self, probe: "Probe", rows: Rows) -> Rows:
+        """An answer a row; one that ends in an error has no more than the sentence of it, and is `broken`."""
+        contents = self.predictor.task.normalise(rows)[self.inputs]
+        keys = [(probe.answer, *content) for content in contents.itertuples(index=False, name=None)]
+        missing = [
+            place for key, place in dict(zip(keys, range(len(keys)), strict=True)).items() if key not in self.known
+        ]
+        if missing:
+            found = self._ask(probe, rows.iloc[missing]).to_dict("records")
+            self.known |= zip([keys[place] for place in missing], found, strict=True)
+        return pd.DataFrame([self.known[key] for key in keys], index=rows.index)
 
-    def after(self, probe: "Probe", rows: Rows) -> Rows:
-        """Answers to changed rows; one that ends in an error has no more than the sentence of it, and is `broken`."""
+    def _ask(self, probe: "Probe", rows: Rows) -> Rows:
         try:
             return probe.answer(self.predictor, rows).assign(broken=False)
         except Exception as error:  # whatever goes wrong is what is looked for
             if len(rows) == 1:
                 told = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
                 return pd.DataFrame({"told": [told], "broken": [True]}, index=rows.index)
-            return pd.concat([self.after(probe, rows.iloc[[place]]) for place in range(len(rows))])
+            return pd.concat([self._ask(probe, rows.iloc[[place]]) for place in range(len(rows))])
 
 
 def _changed(probe: "Probe", rows: Rows, probing: "Probing", inputs: Sequence[str]) -> Rows:
@@ -110,19 +112,19 @@ def _outcome(probe: "Probe", asked: _Asked, changed: Rows, unchanged: Rows, para
     described = {"name": probe.name, "kind": probe.kind, "expects": probe.expects, "rows": len(changed)}
     if changed.empty:
         return Tried({**described, "behaved": None, "failure": None}, None)
-    before, after = asked.before(probe, unchanged), asked.after(probe, changed)
+    before, after = asked.answers(probe, unchanged), asked.answers(probe, changed)
     failed = _failed(probe, changed, before, after)
     behaved = share(len(changed) - len(failed), len(changed), params.confidence)
     if not failed:
         return Tried({**described, "behaved": behaved, "failure": None}, None)
     row = {str(name): value for name, value in changed.loc[failed[0]].items()}
     failure = {"id": row["id"], "before": before["told"][failed[0]], "after": after["told"][failed[0]]}
-    texts = {name: row[name][:LONGEST] for name in asked.predictor.task.INPUTS if isinstance(row[name], str)}
+    texts = {name: row[name][:LONGEST] for name in asked.inputs if isinstance(row[name], str)}
     return Tried({**described, "behaved": behaved, "failure": {**failure, **texts}}, row)
 
 
 def _failed(probe: "Probe", changed: Rows, before: Rows, after: Rows) -> list[Any]:
     """The index of each row that did not do as expected, or ended in an error."""
-    whole = changed.index[~after["broken"]]
+    whole = changed.index[~(before["broken"] | after["broken"])]
     behaved = probe.behaved(changed.loc[whole], before.loc[whole], after.loc[whole]) if len(whole) else pd.Series()
     return [place for place in changed.index if place not in whole or not behaved[place]]

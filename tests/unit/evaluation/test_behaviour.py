@@ -24,7 +24,11 @@ class OneWord:
     task = tasks.load("text_classification")
     spec: dict[str, Any] = {"labels": LABELS}  # noqa: RUF012
 
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        self.asked += rows["text"].tolist()
         if (rows["text"].str.len() > 5000).any():
             raise ValueError("too long\nto read")
         chance = 0.2 + 0.6 * rows["text"].str.contains("good") + 0.01 * rows["text"].str.count("fine")
@@ -85,6 +89,14 @@ def test_an_error_is_a_failure_and_is_told(rows: pd.DataFrame) -> None:
     assert found["rows"] == behaviour.EDGE_ROWS
     assert found["failure"]["after"] == "ValueError: too long to read"
     assert len(found["failure"]["text"]) == behaviour.LONGEST
+
+
+def test_what_is_the_same_to_the_model_is_asked_once(rows: pd.DataFrame) -> None:
+    model = OneWord()
+    found = behaviour.tried("text_classification", model, rows, Evaluate())  # type: ignore[arg-type]
+    normal = pd.Series([model.task.normalise(pd.DataFrame({"text": [text]}))["text"][0] for text in model.asked])
+    assert normal[normal.str.len() < 5000].is_unique
+    assert sum(one.result["rows"] for one in found) > 1.4 * len(normal)
 
 
 def test_the_seed_decides_the_sample(rows: pd.DataFrame) -> None:
