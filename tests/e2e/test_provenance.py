@@ -74,6 +74,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     project.environment["SECOND"] = project.commit_all("Fewer rows, a smaller network")
     project.run("dvc", "repro", "--quiet", "register@digits")
     project.run("dvc", "push", "--quiet")
+    project.commit_all("Run")
     project.run("git", "clone", "--quiet", "--bare", str(project.folder), str(root / "hub.git"))
     return project
 
