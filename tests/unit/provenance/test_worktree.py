@@ -91,3 +91,11 @@ def test_settings_are_shared_though_they_stand_in_one_section(tmp_path: Path) ->
     expected = {f"remote.near.url={tmp_path / 'elsewhere'}", "core.remote=near", f"cache.dir={one / '.dvc/cache'}"}
     assert expected <= set(shared)
     assert (other / ".dvc/config.local").stat().st_mode & 0o077 == 0
+
+
+def test_that_no_remote_is_set_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    (tmp_path / "rows.csv.dvc").write_text(f"outs:\n- {{md5: {'a' * 32}, hash: md5, path: rows.csv}}\n")
+    with pytest.raises(TidemillError, match=r"rows\.csv is not in DVC's cache, and no remote is set"):
+        storage.bring(tmp_path, ["rows.csv"])
