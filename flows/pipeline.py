@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from flows.graph import (
     serial_records,
     width,
 )
-from flows.report import markdown, result_table
+from flows.report import links, markdown, result_table
 from flows.schedule import Schedule
 from flows.stages import Outcome, StageRunner, stage_environment
 
@@ -114,6 +115,9 @@ def _task(stage: Stage, runner: StageRunner, force: bool, outcomes: dict[str, Ou
             run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
             outcome = runner.run(stage.address, get_run_logger().info, force, run_id)
         outcomes[stage.address] = outcome
+        pages = [] if unchanged or outcome.failed else links(stage)
+        if pages:
+            create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
         return _state(outcome)
 
     def stopped_from_outside(*_: object) -> bool:

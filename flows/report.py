@@ -1,6 +1,8 @@
 """What is shown of a plan and of a run: tables on the terminal, Markdown in Prefect."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -8,7 +10,10 @@ from rich.table import Table
 
 from flows.graph import Plan, Stage, may_change
 from flows.stages import Outcome
+from tidemill.files import read_json
 
+REGISTRATION = "artifacts/*/register/registration.json"
+"""What the register stage writes: name, version and run of a model."""
 STYLES = {
     "run": "yellow",
     "may run": "cyan",
@@ -43,7 +48,7 @@ def markdown(plan: Plan, outcomes: dict[str, Outcome], metrics: dict[str, Any]) 
     figures = [f"| {_cell(stage)} | {_cell(name)} | {value} |" for stage, name, value in _figures(metrics)]
     if figures:
         rows += ["", "| stage | metric | value |", "| --- | --- | ---: |", *figures]
-    return "\n".join([*rows, "", *_links(plan)])
+    return "\n".join([*rows, "", *(line for stage in plan.values() for line in links(stage))])
 
 
 def _why(stage: Stage, changing: set[str]) -> str:
@@ -93,14 +98,22 @@ def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, f"{content:.6g}"
 
 
-def _links(plan: Plan) -> list[str]:
-    """Name the pages that stages made; a path, since Prefect's page may not open files."""
-    return [
-        f"- {stage.address}: `{path}`"
-        for stage in plan.values()
-        for path in stage.outputs
-        if path.suffix == ".html" and path.exists()
-    ]
+def links(stage: Stage) -> list[str]:
+    """Say where the pages of a stage are: reports, as paths, since Prefect's page may not open files; MLflow's, as links."""
+    made = [path for path in stage.outputs if path.exists()]
+    reports = [f"- {stage.address}: `{path}`" for path in made if path.suffix == ".html"]
+    return reports + [f"- {stage.address}: {_registered(path)}" for path in made if path.match(REGISTRATION)]
+
+
+def _registered(registration: Path) -> str:
+    """Link a version and its run; `make ui` serves them where no server is named."""
+    recorded = read_json(registration)
+    tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
+    page = tracking if tracking.startswith("http") else f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"
+    name, version = recorded["name"], recorded["version"]
+    return (
+        f"[version {version}]({page}/#/models/{name}/versions/{version}), [its run]({page}/#/runs/{recorded['run_id']})"
+    )
 
 
 def _cell(text: str) -> str:

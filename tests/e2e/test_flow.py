@@ -188,6 +188,23 @@ def test_output_and_environment_of_a_stage(repository: DvcRepository) -> None:
     assert repository.read("end") == "end\n"
 
 
+def test_the_task_of_a_stage_says_where_its_pages_are(repository: DvcRepository, prefect_url: str) -> None:
+    registration = "artifacts/corn/register/registration.json"
+    recorded = json.dumps({"name": "corn", "version": "3", "run_id": "0f"})
+    repository.write("recorded", recorded)
+    pages = {"cmd": f"cp recorded {registration}; echo page > report.html", "outs": [registration, "report.html"]}
+    repository.write("artifacts/corn/register/.gitignore", "")
+    make(repository, **{"Pages": pages})
+    run = repository.flow(MLFLOW_TRACKING_URI="https://mlflow.example.org")
+    assert run.returncode == 0, run.stdout
+    artifacts = ask(prefect_url, "artifacts/filter", artifacts={"flow_run_id": {"any_": [last_run(prefect_url)["id"]]}})
+    (page,) = [artifact["data"] for artifact in artifacts if artifact["key"] == "pages"]
+    assert "`report.html`" in page
+    assert "[version 3](https://mlflow.example.org/#/models/corn/versions/3)" in page
+    (whole,) = [artifact["data"] for artifact in artifacts if artifact["key"] == "results"]
+    assert page in whole
+
+
 def test_a_cached_run_starts_neither_prefect_nor_torch(new_repository: NewRepository) -> None:
     repository = make(new_repository("repository"))
     repository.repro()
