@@ -17,6 +17,25 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for the log.", prom
 app = typer.Typer(help="Look at proposed versions and decide on them.", no_args_is_help=True)
 
 
+@app.command("list")
+def list_() -> None:
+    """Show what waits for a decision: every challenger that is not the champion."""
+    from tidemill.registry import proposals, tracking
+
+    with one_line():
+        for line in proposals.waiting(tracking.connect()):
+            print(line)
+
+
+@app.command()
+def show(system: System, version: Version) -> None:
+    """Show a version's gates in numbers, the examples that flip, and where its report, card and lineage are."""
+    from tidemill.registry import proposals, tracking
+
+    with one_line():
+        print(proposals.describe(tracking.connect(), system, version))
+
+
 @app.command()
 def approve(system: System, version: Version, why: Why) -> None:
     """Make a version champion."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tidemill.errors import TidemillError
 from tidemill.files import read_json, sha256_file
 from tidemill.models import WEIGHTS
-from tidemill.registry import gates
-from tidemill.registry.champion import COMPARED_TAG, FOLDER_TAG, NO_CHAMPION
+from tidemill.registry import gates, signing
+from tidemill.registry.champion import COMPARED_TAG, NO_CHAMPION
 from tidemill.registry.identity import Identity
 from tidemill.registry.package import check_formats
 from tidemill.registry.tracking import WEIGHTS_TAG
@@ -34,7 +34,7 @@ def admit(client: "MlflowClient", version: "ModelVersion", champion: str | None,
     """
     obstacles = [*_by_tags(version.tags, champion), *_by_proposer(version.tags, approver)]
     with TemporaryDirectory() as scratch:
-        folder = Path(client.download_artifacts(str(version.run_id), version.tags[FOLDER_TAG], scratch))
+        folder = signing.download(client, version, Path(scratch))
         reviewed = hashes(folder)
         obstacles += _by_files(folder, reviewed, version.tags)
     if obstacles:

@@ -24,7 +24,9 @@ LOCK = Path("dvc.lock")
 """Written by the very run that lineage describes, so that a change of it is no dirt."""
 
 DECISIONS = Path("decisions")
-"""Written when a version is decided on, and read by no stage: no dirt either."""
+KEYS = Path("keys")
+NO_DIRT = (LOCK, DECISIONS, KEYS)
+"""Written by Tidemill itself, and what is under the last two is read by no stage."""
 
 PACKAGES = ("tidemill", "torch", "pytorch-lightning", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 """Packages whose version bears on the weights."""
@@ -127,13 +129,13 @@ def tags(lineage: dict[str, Any]) -> dict[str, str]:
 def code() -> dict[str, Any]:
     """The commit of the working folder; if files differ from it, that they do, and how.
 
-    Files that git ignores, `dvc.lock` and the log of decisions do not count. Files that git does not know are named with their hash only:
+    Files that git ignores do not count, nor does what Tidemill writes itself: `NO_DIRT`. Files that git does not know are named with their hash only:
     they may hold what should not be spread.
     """
     commit = _git("rev-parse", "--verify", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None}
-    scope = ["--", ".", f":(exclude){LOCK}", f":(exclude){DECISIONS}"]
+    scope = ["--", ".", *(f":(exclude){path}" for path in NO_DIRT)]
     diff = _git("diff", "--binary", "HEAD", *scope)
     listed = _git("ls-files", "-z", "--others", "--exclude-standard", *scope) or ""
     untracked = {path: _hash_if_there(Path(path)) for path in sorted(listed.split("\0")) if path}

@@ -8,10 +8,12 @@ it; and who has moved the alias looks at the log once more, so that one who was 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import TidemillError
-from tidemill.registry import decision_file
+from tidemill.registry import decision_file, signing
 from tidemill.registry.admission import admit
 from tidemill.registry.champion import ALIAS, find
 from tidemill.registry.decision_log import DecisionLog, Entry, champion_of, earlier_champions, following
@@ -64,7 +66,8 @@ def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Ent
     earlier = earlier_champions(entries)
     if not earlier:
         raise TidemillError(f"{system}: there is no earlier champion to go back to")
-    version_of(client, system, earlier[-1])
+    with TemporaryDirectory() as scratch:
+        signing.download(client, version_of(client, system, earlier[-1]), Path(scratch))
     return _carry_out(client, log, _entry(entries, system, "rollback", "begun", earlier[-1], earlier[-1], by, why, {}))
 
 

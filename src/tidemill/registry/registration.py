@@ -13,7 +13,7 @@ from tidemill.config import System
 from tidemill.data.tables import blocks
 from tidemill.evaluation import behaviour
 from tidemill.files import read_json, sha256_file, write_json
-from tidemill.registry import champion, gates, lineage
+from tidemill.registry import champion, gates, lineage, signing
 from tidemill.registry.admission import EVALUATION_TAG, PASSED_TAG, PROPOSER_TAG, REASON_TAG
 from tidemill.registry.candidate import Candidate
 from tidemill.registry.identity import proposer
@@ -151,6 +151,7 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         write_json(staged / "lineage.json", origin)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.system.task, examples, staged / "model")
+        signing.sign(staged / "model")
         client.log_artifacts(run.info.run_id, str(staged), folder)
     _ensure_model(client, candidate.name)
     tags = lineage.tags(origin) | {EVALUATION_TAG: candidate.evaluation_sha256, champion.FOLDER_TAG: folder}

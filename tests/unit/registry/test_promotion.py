@@ -1,14 +1,15 @@
 """Promotion with a real store: who may, what stops it, the way back, and what the log and the alias say after it."""
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.registry.proposals import GRACE, as_it_was, propose, proposed_project, start
 from tidemill.errors import TidemillError
-from tidemill.registry import champion, decision_file, promotion, tracking
+from tidemill.registry import champion, decision_file, promotion, proposals, signing, tracking
 from tidemill.registry.audit import audit, repair
 from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import Identity
@@ -150,3 +151,51 @@ def test_the_store_itself_refuses_to_change_an_entry(proposed: Path) -> None:
     forged = entry.__class__(**{**entry.__dict__, "who": "Mallory"})
     assert not log.append(forged)
     assert log.entries()[0] == entry
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda model: flip(model / "artifacts/model/model.safetensors"), "artifacts/model/model.safetensors"),
+        (lambda model: (model / "added.json").write_text("{}"), "added.json"),
+        (lambda model: (model / "artifacts/model/config.json").write_text("{}"), "artifacts/model/config.json"),
+    ],
+    ids=["flipped byte", "added file", "swapped config"],
+)
+def test_a_model_that_is_not_what_was_signed_is_refused_by_file(
+    proposed: Path, change: Callable[[Path], object], named: str, tmp_path: Path
+) -> None:
+    version = promotion.version_of(tracking.connect(), "bars", "1")
+    found = signing.download(tracking.connect(), version, tmp_path)
+    change(found / "model")
+    with pytest.raises(TidemillError, match=re.escape(named)):
+        signing.verify(found / "model")
+
+
+def test_a_flipped_byte_in_the_registry_stops_the_promotion(proposed: Path) -> None:
+    client = tracking.connect()
+    version = promotion.version_of(client, "bars", "1")
+    [weights] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("model.safetensors")
+    flip(weights)
+    with pytest.raises(TidemillError, match=r"not what was signed.*model\.safetensors"):
+        promotion.approve(client, "bars", "1", GRACE, "looks good")
+    flip(weights)
+    key = proposed / ".tidemill/keys/model-signing.pem"
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_what_is_shown_for_review(proposed: Path) -> None:
+    client = tracking.connect()
+    assert [line.split(" by ")[0] for line in proposals.waiting(client)] == ["bars 2"]
+    promotion.approve(client, "bars", "1", GRACE, "the first")
+    shown = proposals.describe(client, "bars", "2")
+    assert "Of 30 test rows 6 become right and 0 become wrong against champion 1." in shown
+    assert "accuracy is 0.9000, at least 0.1" in shown
+    assert "proposed by Ada <ada@localhost>" in shown
+
+
+def flip(file: Path) -> None:
+    """Flip the last bit of a file."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
