@@ -22,6 +22,8 @@ from tidemill.serving.drift import Column
 from tidemill.serving.loading import Loaded, load
 
 FOLDER = Path(".tidemill/monitor")
+SURE = Evaluate(confidence=1 - 2 * drift.LEVEL, resamples=5000)
+"""How sure it must be that the main metric has fallen: few rows fall far by chance."""
 ORDER = "tidemill.order"
 """Column of the number by which a row is drawn or not."""
 
@@ -124,7 +126,7 @@ def _performance(loaded: Loaded, rows: pd.DataFrame, test: dict[str, Any], limit
     if rows.empty:
         return None
     spec = loaded.predictor.spec
-    found = intervals(task.metrics(task.score(rows, spec), spec), len(rows), Evaluate())[metric]
+    found = intervals(task.metrics(task.score(rows, spec), spec), len(rows), SURE)[metric]
     known = test["metrics"][metric]["value"]
     fallen = found["value"] < known - limits.accuracy_drop and found["high"] < known
     return Performance(metric, found["value"], found["low"], found["high"], known, fallen)
