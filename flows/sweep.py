@@ -29,7 +29,6 @@ from prefect.states import Completed, Failed
 
 from flows.pipeline import train
 from flows.stages import stage_environment
-from pipelines import artifacts
 from tidemill.config import load_system
 from tidemill.errors import TidemillError
 from tidemill.files import finished_file, read_json
@@ -60,7 +59,7 @@ def _sweep(name: str, jobs: int) -> State[Any]:
     made = train([f"tokenize@{name}"], return_state=True)
     if not made.is_completed():
         return made
-    key = study.key(name, system, read_json(artifacts(name, "tokenize") / "tokens.json"))
+    key = study.key(name, system, read_json(Path("artifacts") / name / "tokenize" / "tokens.json"))
     record = study.open_study(name, key, params)
     stopped, log = study.take_up(record), get_run_logger()
     done, planned = study.counted(record, *study.ENDED), study.planned(params)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tidemill.config import System
-from tidemill.data.tables import blocks
+from tidemill.data.tables import blocks, read_table
 from tidemill.evaluation import behaviour
 from tidemill.files import read_json, sha256_file, write_json
 from tidemill.registry import champion, gates, lineage, signing
@@ -31,6 +31,9 @@ RESTORED_TAG = "tidemill.restored"
 DATASETS = ("train", "test")
 DOCUMENTS = ("evaluation.json", "predictions.parquet", "report.html", "model-card.md")
 """Outputs of the evaluate stage that stay with a version."""
+REFERENCE = "reference.parquet"
+"""Rows of the test, as many at most as below: what new inputs are compared with once the version is in service."""
+REFERENCE_ROWS = 1000
 DIGEST_LENGTH = 36
 """Longest digest of a data set that MLflow takes; the whole hash is in the data set's profile."""
 
@@ -149,6 +152,7 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         for document in DOCUMENTS:
             shutil.copyfile(candidate.results / document, staged / document)
         write_json(staged / "lineage.json", origin)
+        _reference(candidate).to_parquet(staged / REFERENCE, index=False)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.system.task, examples, staged / "model")
         signing.sign(staged / "model")
@@ -157,6 +161,11 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
     tags = lineage.tags(origin) | {EVALUATION_TAG: candidate.evaluation_sha256, champion.FOLDER_TAG: folder}
     source = f"{run.info.artifact_uri}/{folder}/model"
     return client.create_model_version(candidate.name, source, run.info.run_id, tags=tags)
+
+
+def _reference(candidate: Candidate) -> pd.DataFrame:
+    rows = read_table(candidate.table("test"))
+    return rows.sample(min(len(rows), REFERENCE_ROWS), random_state=0).sort_index()
 
 
 def _lineage(candidate: Candidate, run: "Run") -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""What of rows and answers can be compared as distributions: numbers and classes, a column each."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill import tasks
+from tidemill.tasks._predictor import Predictor
+from tidemill.tokens import tokenizers
+
+MOST_CLASSES = 50
+"""Different values up to which a column of text counts as one of classes."""
+INGESTED = ("id", "row", "split", "reason", "pixels")
+"""Columns that ingesting makes and that say nothing of the content."""
+
+
+def described(predictor: Predictor, rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Of each input how it looks to the model, every other column as it is, and the answer with its confidence."""
+    columns: dict[str, Any] = {}
+    for name in predictor.task.INPUTS:
+        values = rows[name]
+        found = _pictures(values) if isinstance(values.iloc[0], bytes) else _texts(values, predictor.tokenizer)
+        columns |= {f"{name}.{feature}": column for feature, column in found.items()}
+    made = {*predictor.task.INPUTS, *tasks.targets(predictor.task), *INGESTED}
+    columns |= {str(name): _plain(rows[name]) for name in rows if name not in made}
+    if "labels" in predictor.spec:
+        columns["prediction"] = answers["prediction"].astype(str)
+        columns |= {"label": rows["label"].map(as_label)} if "label" in rows else {}
+    else:
+        columns["prediction.length"] = answers["prediction"].map(len)
+    columns["confidence"] = answers["confidence"].astype(float)
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def shared(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The columns that both have and that hold numbers, or classes few enough to compare."""
+    both = [name for name in reference if name in current]
+    kept = [name for name in both if is_number(reference[name], current[name]) or _few(reference[name], current[name])]
+    return reference[kept], current[kept]
+
+
+def is_number(*columns: "pd.Series[Any]") -> bool:
+    """Whether all of these columns hold numbers."""
+    return all(pd.api.types.is_numeric_dtype(column) for column in columns)
+
+
+def as_label(value: Any) -> str:
+    """A label as the training has it: 1 for 1.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _texts(values: "pd.Series[Any]", tokenizer: Any) -> dict[str, Any]:
+    texts = values.fillna("").astype(str)
+    lengths = texts.map(len)
+    letters = texts.map(lambda text: sum(map(str.isalpha, text)))
+    features = {"length": lengths, "letters": letters / lengths.clip(lower=1)}
+    return features if tokenizer is None else features | _tokens(texts, tokenizer)
+
+
+def _tokens(texts: "pd.Series[str]", tokenizer: Any) -> dict[str, Any]:
+    codes = [np.array(code.ids) for code in tokenizer.encode_batch_fast(texts.tolist())]
+    unknown = tokenizer.token_to_id(tokenizers.UNKNOWN)
+    size = tokenizer.get_vocab_size()
+    return {
+        "tokens": pd.Series([len(ids) for ids in codes], texts.index),
+        "unknown": pd.Series([float((ids == unknown).mean()) if len(ids) else 1.0 for ids in codes], texts.index),
+        # ids of a vocabulary go by frequency: rarer words, or those of another subject, have higher ones
+        "rarity": pd.Series(
+            [float(np.log1p(ids).mean() / np.log(size)) if len(ids) else 1.0 for ids in codes], texts.index
+        ),
+    }
+
+
+def _pictures(values: "pd.Series[bytes]") -> dict[str, Any]:
+    from tidemill.data.pictures import decoded
+
+    facts = []
+    for content in values:
+        picture = decoded(content)
+        grey = np.asarray(picture.convert("L"), np.float64) / 255
+        edges = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
+        facts.append((grey.mean(), grey.std(), edges, picture.width, picture.height))
+    names = ("brightness", "contrast", "edges", "width", "height")
+    table = pd.DataFrame(facts, columns=names, index=values.index).astype(float)
+    return {name: table[name] for name in names}
+
+
+def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Numbers that a text file held as text are numbers."""
+    try:
+        return pd.to_numeric(values)
+    except (ValueError, TypeError):
+        return values.astype(str)
+
+
+def _few(*columns: "pd.Series[Any]") -> bool:
+    return all(column.nunique() <= MOST_CLASSES for column in columns)

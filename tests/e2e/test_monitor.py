@@ -1,0 +1,62 @@
+"""The monitor flow by its command: quiet on the same data, an alarm on others, and one retraining for each of them."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.dvc_repositories import quiet_environment
+from tests.projects import ROOT
+from tests.unit.registry.candidates import TEXT_PARAMS, texts, write_candidate
+from tidemill.registry.registration import register
+from tidemill.registry.tracking import connect
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose champion is a version of `reviews`."""
+    (tmp_path / "requirements").symlink_to(ROOT / "requirements")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    system = write_candidate(tmp_path, "reviews", TEXT_PARAMS + "    monitor: {retrain: true}\n", test_rows=200)
+    register("reviews", system, tmp_path / "artifacts" / "reviews")
+    connect().set_registered_model_alias("reviews", "champion", "1")
+    return tmp_path
+
+
+def ask(url: str, path: str, **body: Any) -> Any:
+    request = urllib.request.Request(f"{url}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+def test_an_alarm_starts_one_retraining(project: Path, prefect_url: str) -> None:
+    texts(150, 9000).drop(columns="label").to_csv(project / "same.csv", index=False)
+    pd.DataFrame({"text": ["nothing of this was ever seen before"] * 50}).to_csv(project / "other.csv", index=False)
+    settings = {**quiet_environment(project), "PREFECT_API_URL": prefect_url}
+
+    def monitor(file: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "flows/monitor.py"), "reviews", file, "--deployment", "drill/drill"]
+        return subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True)
+
+    quiet = monitor("same.csv")
+    assert quiet.returncode == 0, quiet.stderr
+    assert "150 rows are as reviews/1 knew them" in quiet.stdout
+
+    missing = monitor("other.csv")
+    assert missing.returncode == 1
+    assert missing.stderr.splitlines()[-1].startswith("error: there is no deployment drill/drill")
+
+    flow = ask(prefect_url, "flows/", name="drill")["id"]
+    deployment = ask(prefect_url, "deployments/", name="drill", flow_id=flow)["id"]
+    first, second = monitor("other.csv"), monitor("other.csv")
+    assert (first.returncode, second.returncode) == (3, 3), first.stderr + second.stderr
+    assert "text.length has drifted" in first.stdout and "drill/drill was started" in first.stdout
+    assert "nothing was started" in second.stdout
+    runs = ask(prefect_url, "flow_runs/filter", deployments={"id": {"any_": [deployment]}})
+    assert len(runs) == 1
