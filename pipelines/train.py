@@ -38,9 +38,18 @@ def main(name: str) -> None:
             saving.save_curves(folder / "curves.csv", outcome.points)
             write_json(folder / "metrics.json", saving.summary(outcome))
             run.tag_weights(sha256_file(folder / "model" / models.WEIGHTS))
-        speed = Point("perf/samples_per_second", outcome.rows_per_second, 0, time.time_ns() // 1_000_000)
-        run.log([speed])
+        run.log(_speed(outcome))
     shutil.rmtree(checkpoints.parent)
+
+
+def _speed(outcome: Outcome) -> list[Point]:
+    figures = {
+        "samples_per_second": outcome.rows_per_second,
+        "tokens_per_second": outcome.tokens_per_second or None,
+        "mfu": outcome.mfu,
+    }
+    now = time.time_ns() // 1_000_000
+    return [Point(f"perf/{name}", value, 0, now) for name, value in figures.items() if value is not None]
 
 
 def train_system(system: System, spec: dict[str, Any], tokens: Path, checkpoints: Path, report: Report) -> Outcome:

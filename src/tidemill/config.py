@@ -136,6 +136,9 @@ class Training(Params):
     seed: int = 0
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["32", "bf16", "16"] = "32"
+    matmul: Literal["highest", "medium"] = "highest"
+    """How torch may multiply float32 matrices. `medium` is faster on some CPUs, AMD's among them; where it measures as
+    less exact than float32 (`training/matmul.py`), the training says so and takes `highest`."""
     determinism: Literal["bitwise", "tolerance", "fast"] = "bitwise"
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads; part of the result, since sums taken in another order end in other bits. One is best for small

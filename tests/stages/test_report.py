@@ -66,7 +66,16 @@ def _write_model(folder: Path) -> None:
     system, spec = load_system("reviews"), read_json(folder / "artifacts/reviews/tokenize/tokens.json")
     torch.manual_seed(0)
     tokenizer = folder / "artifacts/reviews/tokenize/tokenizer.json"
-    untrained = Outcome(models.build(system.model, spec), [], epochs=0, kept_epoch=0, rows_per_second=0.0, device="cpu")
+    untrained = Outcome(
+        models.build(system.model, spec),
+        [],
+        epochs=0,
+        kept_epoch=0,
+        rows_per_second=0.0,
+        tokens_per_second=0.0,
+        mfu=None,
+        device="cpu",
+    )
     save_model(folder / "artifacts/reviews/train/model", untrained, system, spec, tokenizer)
     curves = "step,name,value\n1,train/loss,0.7\n2,train/loss,0.6\n2,val/loss,0.7\n"
     (folder / "artifacts/reviews/train/curves.csv").write_text(curves)

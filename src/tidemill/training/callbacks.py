@@ -152,6 +152,7 @@ class Progress(lightning.Callback):
         self.rows_per_batch, self.epochs, self.seconds = rows_per_batch, epochs, seconds
         self.started = self.printed = time.monotonic()
         self.first_step = self.done = 0
+        self.tokens: torch.Tensor | int = 0
 
     def on_train_start(self, trainer: Any, learner: Any) -> None:
         """Count from here, which is not step 0 where a training goes on."""
@@ -160,7 +161,8 @@ class Progress(lightning.Callback):
             print(f"goes on from step {self.first_step}", flush=True)
 
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
-        """Print a line if the last one is old enough."""
+        """Count the batch's tokens; print a line if the last one is old enough."""
+        self.tokens = self.tokens + _tokens(batch)
         if time.monotonic() - self.printed >= self.seconds:
             figures = " ".join(f"{name} {float(value):.4f}" for name, value in outputs.items())
             self._line(trainer, figures)
@@ -173,7 +175,12 @@ class Progress(lightning.Callback):
     @property
     def rows_per_second(self) -> float:
         """Rows trained on in a second, since the training started or went on."""
-        return self.rows_per_batch * self.done / max(1e-9, time.monotonic() - self.started)
+        return self.rows_per_batch * self.done / max(1e-9, self.printed - self.started)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens trained on in a second, padding left out; 0 where the rows have none."""
+        return float(self.tokens) / max(1e-9, self.printed - self.started)
 
     def _line(self, trainer: Any, figures: str) -> None:
         self.printed, self.done = time.monotonic(), trainer.global_step - self.first_step
@@ -181,6 +188,13 @@ class Progress(lightning.Callback):
         left = (total - trainer.global_step) * (self.printed - self.started) / max(1, self.done)
         place = f"epoch {trainer.current_epoch + 1}/{self.epochs} step {trainer.global_step}/{total}"
         print(f"{place} {figures} · {self.rows_per_second:,.0f} rows/s · {left:.0f} s left", flush=True)
+
+
+def _tokens(batch: dict[str, torch.Tensor]) -> torch.Tensor | int:
+    """Tokens that the network reads: all but the padding, or all but the last of a window, which is only predicted."""
+    if "tokens_length" in batch:
+        return batch["tokens_length"].sum()
+    return batch["tokens"][:, :-1].numel() if "tokens" in batch else 0
 
 
 def _own_storage(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from tidemill.config import Training
+from tidemill.training import matmul
 
 
 def apply(params: Training) -> None:
@@ -21,5 +22,11 @@ def apply(params: Training) -> None:
     torch.set_num_threads(params.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
     torch.use_deterministic_algorithms(params.determinism == "bitwise")
+    matmul.apply(params.matmul, device(params))
     torch.backends.cudnn.deterministic = params.determinism != "fast"
     torch.backends.cudnn.benchmark = params.determinism == "fast"
+
+
+def device(params: Training) -> str:
+    """Where torch trains: `cuda`, if there is one and the params allow it, else `cpu`."""
+    return "cuda" if params.accelerator != "cpu" and torch.cuda.is_available() else "cpu"

@@ -16,6 +16,7 @@ from tidemill.files import finished_folder
 from tidemill.tasks import Task
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, ShardWriter
+from tidemill.training import determinism
 from tidemill.training.key import code
 
 Rows = dict[str, Shards | MemoryShards]
@@ -51,7 +52,7 @@ def computed(base: nn.Module, task: Task, params: Training, rows: Rows, spec: di
         if not place.exists():
             print("computes the features of the frozen base, once", flush=True)
             shutil.rmtree(folder, ignore_errors=True)
-            base.to(_device(params)).eval()
+            base.to(determinism.device(params)).eval()
             with finished_folder(folder) as partial:
                 for split, table in rows.items():
                     _write(base, task, table, partial / place.name / split)
@@ -65,10 +66,6 @@ def _write(base: nn.Module, task: Task, rows: Shards | MemoryShards, folder: Pat
         for batch in Batches(rows, BATCH):
             features = task.features(base, {name: value.to(device) for name, value in batch.items()})
             writer.append({"features": features.float().cpu().numpy(), "labels": batch["labels"].int().numpy()})
-
-
-def _device(params: Training) -> str:
-    return "cuda" if params.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _key(base: nn.Module, spec: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from tidemill.tasks import Task
 from tidemill.tokens.batches import Batches
 from tidemill.training.callbacks import Checkpoints, Curve, Keeper, Point, Progress, Report
 from tidemill.training.learner import Learner
+from tidemill.training.utilisation import mfu
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 LAST, BEST = "last.ckpt", "best.safetensors"
@@ -30,6 +31,10 @@ class Outcome:
     kept_epoch: int
     """The epoch, counted from 1, whose weights the network has."""
     rows_per_second: float
+    tokens_per_second: float
+    """Padding left out; 0 where the rows are no tokens."""
+    mfu: float | None
+    """Model FLOPs utilisation, where the device's peak is known."""
     device: str
     """`cpu`, or the name of the GPU."""
 
@@ -58,13 +63,16 @@ def fit(
     if params.keep == "best":
         keeper.restore(network)
     kept = keeper.epoch + 1 if params.keep == "best" else trainer.current_epoch
+    device = _device(trainer)
     return Outcome(
         network.cpu().eval(),
         curve.points,
         epochs=trainer.current_epoch,
         kept_epoch=kept,
         rows_per_second=progress.rows_per_second,
-        device=_device(trainer),
+        tokens_per_second=progress.tokens_per_second,
+        mfu=mfu(network, progress.tokens_per_second, device, params),
+        device=device,
     )
 
 

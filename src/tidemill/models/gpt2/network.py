@@ -70,6 +70,12 @@ class Decoder(nn.Module):
         read = self._training_read() if self.training and self.params.compile else self._read
         return functional.linear(read(tokens, cache), self.tokens.weight)
 
+    @property
+    def flops_per_token(self) -> int:
+        """Of a training step, forward and backward: six a weight, twelve a layer for each place attended to."""
+        weights = sum(weights.numel() for weights in self.parameters()) - self.places.weight.numel()
+        return 6 * weights + 12 * self.params.layers * self.params.width * self.length
+
     def cache(self, rows: int) -> Cache:
         """An empty cache for so many texts."""
         return Cache(self, rows)

@@ -1,0 +1,94 @@
+"""Fast multiplication only where it is exact; tokens a second and utilisation as the published formula has them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tidemill import models
+from tidemill.config import Training
+from tidemill.models.gpt2 import Params
+from tidemill.tasks import text_generation
+from tidemill.tokens.batches import Batches
+from tidemill.tokens.shards import MemoryShards
+from tidemill.training import determinism, matmul
+from tidemill.training.callbacks import _tokens
+from tidemill.training.fit import Outcome, fit
+from tidemill.training.utilisation import mfu
+
+SPEC = {"vocabulary": 50, "length": 8, "end": 0}
+SHAPE = Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.1)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def trained(folder: Path, **changed: object) -> Outcome:
+    values = {"epochs": 2, "batch": 8, "accelerator": "cpu", "keep": "last", **changed}
+    params = Training.model_validate(values)
+    determinism.apply(params)
+    drawn = np.random.default_rng(0).integers(0, 50, (40, 9)).astype(np.uint16)
+    rows = MemoryShards({"tokens": drawn})
+    network = models.build(SHAPE, SPEC)
+    return fit(
+        network, text_generation, Batches(rows, 8, shuffle=True), Batches(rows, 8), params, folder, lambda p: None
+    )
+
+
+def test_float32_passes_its_own_bound_and_bfloat16_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_float32_matmul_precision("highest")
+    assert 0 < matmul.error("cpu") < matmul.BOUND
+    exact = torch.Tensor.__matmul__
+    monkeypatch.setattr(
+        torch.Tensor,
+        "__matmul__",
+        lambda a, b: exact(a.bfloat16(), b.bfloat16()) if a.dtype == torch.float32 else exact(a, b),
+    )
+    assert matmul.error("cpu") > 100 * matmul.BOUND
+
+
+def test_a_multiplication_that_is_not_exact_is_refused_out_loud(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(matmul, "error", lambda device: 2e-3)
+    assert matmul.apply("medium", "cpu") == torch.get_float32_matmul_precision() == "highest"
+    assert "error of 2.0e-03 on this cpu, more than 2e-06: highest is used" in capsys.readouterr().out
+
+
+def test_an_exact_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul, "error", lambda device: 3e-7)
+    assert matmul.apply("medium", "cpu") == torch.get_float32_matmul_precision() == "medium"
+
+
+def test_fast_multiplication_gives_the_same_weights_twice(tmp_path: Path) -> None:
+    one, two = (trained(tmp_path / name, matmul="medium").network.state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_training_tells_its_tokens_a_second(tmp_path: Path) -> None:
+    outcome = trained(tmp_path)
+    assert outcome.tokens_per_second == pytest.approx(8 * outcome.rows_per_second)
+    assert outcome.mfu is None  # nobody states what this CPU can do at most
+
+
+def test_padding_is_no_token() -> None:
+    assert int(_tokens({"tokens": torch.zeros(2, 9), "tokens_length": torch.tensor([9, 4])})) == 13
+    assert _tokens({"tokens": torch.zeros(2, 9)}) == 16
+    assert _tokens({"pixels": torch.zeros(2, 9)}) == 0
+
+
+def test_utilisation_is_that_of_the_published_formula() -> None:
+    network = models.build(Params(name="gpt2"), {"vocabulary": 50257, "length": 1024})
+    weights = 124_439_808 - 1024 * 768
+    params = Training.model_validate({"precision": "bf16"})
+    assert network.flops_per_token == 6 * weights + 12 * 12 * 768 * 1024
+    found = mfu(network, 100_000, "NVIDIA H100 80GB HBM3", params)
+    assert found == pytest.approx(network.flops_per_token * 1e5 / 989e12)
+    assert mfu(network, 100_000, "NVIDIA H100 80GB HBM3", Training()) is None
+    assert mfu(torch.nn.Linear(2, 2), 100_000, "NVIDIA H100 80GB HBM3", params) is None
