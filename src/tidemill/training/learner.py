@@ -33,6 +33,13 @@ class Learner(lightning.LightningModule):
         rows = len(next(iter(batch.values())))
         self.log_dict({f"val/{name}": value for name, value in {"loss": loss, **figures}.items()}, batch_size=rows)
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip here: Lightning refuses a fused optimizer under mixed precision, which only a scaled float16 has to."""
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of `training` in params.yaml."""
         optimizer = schedules.optimizer(self.network.parameters(), self.params)

@@ -15,7 +15,8 @@ def optimizer(parameters: Iterable[torch.nn.Parameter], params: Training) -> tor
     if params.optimizer == "sgd":
         return torch.optim.SGD(trained, params.lr, params.momentum, weight_decay=params.weight_decay)
     kind = torch.optim.Adam if params.optimizer == "adam" else torch.optim.AdamW
-    return kind(trained, params.lr, weight_decay=params.weight_decay, fused=True)
+    fused = params.precision != "16"  # a fused one would take the gradients off float16's scale after they are clipped
+    return kind(trained, params.lr, weight_decay=params.weight_decay, fused=fused)
 
 
 def schedule(of: torch.optim.Optimizer, params: Schedule, steps_per_epoch: int, epochs: int) -> LambdaLR:

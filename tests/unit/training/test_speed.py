@@ -37,7 +37,13 @@ def trained(folder: Path, **changed: object) -> Outcome:
     rows = MemoryShards({"tokens": drawn})
     network = models.build(SHAPE, SPEC)
     return fit(
-        network, text_generation, Batches(rows, 8, shuffle=True), Batches(rows, 8), params, folder, lambda p: None
+        network,
+        text_generation,
+        Batches(rows, params.batch, shuffle=True),
+        Batches(rows, 8),
+        params,
+        folder,
+        lambda p: None,
     )
 
 
@@ -69,6 +75,17 @@ def test_an_exact_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fast_multiplication_gives_the_same_weights_twice(tmp_path: Path) -> None:
     one, two = (trained(tmp_path / name, matmul="medium").network.state_dict() for name in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_mixed_precision_trains_with_a_fused_optimizer_and_clipped_gradients(tmp_path: Path) -> None:
+    """SGD at rate 1 moves the weights by no more than the clipped norm, so a step's length shows that it was clipped."""
+    values = {"precision": "bf16", "clip": 1e-3, "epochs": 1, "batch": 40}
+    assert trained(tmp_path / "fused", optimizer="adamw", **values).epochs == 1
+    clipped = trained(tmp_path / "sgd", optimizer="sgd", lr=1.0, **values).network
+    torch.manual_seed(0)
+    first = models.build(SHAPE, SPEC)
+    moved = [(one - other).norm() for one, other in zip(clipped.parameters(), first.parameters(), strict=True)]
+    assert float(torch.stack(moved).norm()) == pytest.approx(1e-3, rel=0.01)
 
 
 def test_a_training_tells_its_tokens_a_second(tmp_path: Path) -> None:
