@@ -111,6 +111,6 @@ def test_changed_data_become_a_branch_and_a_proposal(project: Upstream) -> None:
     assert client.search_model_versions("name = 'news'") == []
 
     project.run("git", "checkout", "--quiet", branch)
-    project.run("dvc", "checkout", "--quiet")
+    project.run("dvc", "checkout", "--quiet", "--with-deps", "register@reviews")
     assert "up to date" in project.run("dvc", "repro", "register@reviews")
     assert "还想再来" in (project.folder / "data/reviews/pos.txt").read_text(encoding="utf-8")
