@@ -1,14 +1,11 @@
 """Commands of review: look at what is proposed, decide, and verify what was decided."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tidemill.cli._errors import one_line
-
-if TYPE_CHECKING:
-    from tidemill.registry.decision_log import Entry
 
 System = Annotated[str, typer.Argument(help="The system, as params.yaml names it.")]
 Version = Annotated[str, typer.Argument(help="The version's number.")]
@@ -34,6 +31,8 @@ def show(system: System, version: Version) -> None:
 
     with one_line():
         print(proposals.describe(tracking.connect(), system, version))
+        for decision in ("approve", "reject"):
+            print(f"tidemill review {decision} {system} {version} --why '…'")
 
 
 @app.command()
@@ -42,7 +41,7 @@ def approve(system: System, version: Version, why: Why) -> None:
     from tidemill.registry import identity, promotion, tracking
 
     with one_line():
-        _say(promotion.approve(tracking.connect(), system, version, identity.identity(), why))
+        print(promotion.approve(tracking.connect(), system, version, identity.identity(), why))
 
 
 @app.command()
@@ -51,7 +50,19 @@ def reject(system: System, version: Version, why: Why) -> None:
     from tidemill.registry import identity, promotion, tracking
 
     with one_line():
-        _say(promotion.reject(tracking.connect(), system, version, identity.identity(), why))
+        print(promotion.reject(tracking.connect(), system, version, identity.identity(), why))
+
+
+@app.command()
+def sync(system: Annotated[str | None, typer.Argument(help="The system; all if none is named.")] = None) -> None:
+    """Carry out what was decided by tags of a version; exit code 1 if the rules refuse one."""
+    from tidemill.errors import TidemillError
+    from tidemill.registry import decision_tags, tracking
+
+    with one_line():
+        outcomes = list(decision_tags.carry_out(tracking.connect(), system))
+    print(*outcomes or ["no version has a tag tidemill.decision"], sep="\n")
+    sys.exit(any(isinstance(outcome, TidemillError) for outcome in outcomes))
 
 
 def rollback(system: System, why: Why) -> None:
@@ -59,7 +70,7 @@ def rollback(system: System, why: Why) -> None:
     from tidemill.registry import identity, promotion, tracking
 
     with one_line():
-        _say(promotion.rollback(tracking.connect(), system, identity.identity(), why))
+        print(promotion.rollback(tracking.connect(), system, identity.identity(), why))
 
 
 def audit(
@@ -80,18 +91,10 @@ def audit(
                 audit.repair(client, name)
             entries, wrong = audit.audit(client, name)
             for entry in entries:
-                _say(entry)
+                print(entry)
             for line in wrong:
                 print(f"{name}: WRONG: {line}")
             if not wrong:
                 print(f"{name}: {len(entries)} entries, unbroken, in both places; the alias stands where they put it")
             faulty = faulty or bool(wrong)
     sys.exit(faulty)
-
-
-def _say(entry: "Entry") -> None:
-    moved = f"champion {entry.champion_before or 'none'} -> {entry.champion_after or 'none'}"
-    print(
-        f"{entry.system}: {entry.number} {entry.when} {entry.action} {entry.version} {entry.state}, {moved}, "
-        f"by {entry.who} ({entry.identity}): {entry.why}"
-    )

@@ -50,6 +50,13 @@ class Entry:
     nonce: str
     """Tells two who write the same at the same time apart."""
 
+    def __str__(self) -> str:
+        moved = f"champion {self.champion_before or 'none'} -> {self.champion_after or 'none'}"
+        return (
+            f"{self.system}: {self.number} {self.when} {self.action} {self.version} {self.state}, {moved}, "
+            f"by {self.who} ({self.identity}): {self.why}"
+        )
+
     @property
     def line(self) -> str:
         """The entry as it is stored."""

@@ -13,7 +13,8 @@ class Identity:
 
     who: str
     source: str
-    """`server`: the tracking server took their password; `git`: what git's settings claim; `tag`: set in its page."""
+    """`server`: the tracking server took their password; `git`: what git's settings claim; `form`: what was written in
+    Prefect's form; `tag`: what a tag of the version claims."""
 
     def is_same_person(self, other: str) -> bool:
         """Whether another name means the same person; of `Ada <ada@example.org>` the address counts."""

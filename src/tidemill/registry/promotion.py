@@ -39,7 +39,7 @@ def approve(client: "MlflowClient", system: str, version: str, by: Identity, why
 
 
 def reject(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
-    """Turn a version down: it stays in the registry, and no longer is the challenger.
+    """Turn a version down: it stays in the registry, and no longer is the challenger; once more changes nothing.
 
     Raises:
         TidemillError: it is the champion, or there is no such version.
@@ -49,8 +49,11 @@ def reject(client: "MlflowClient", system: str, version: str, by: Identity, why:
     if version == champion:
         raise TidemillError(f"{system} {version} is the champion: `tidemill rollback {system}` takes it out of service")
     found = version_of(client, system, version)
-    entry = _entry(entries, system, "reject", "done", version, champion, by, why, {})
-    written = _carry_out(client, log, entry)
+    last = next((entry for entry in reversed(entries) if entry.version == version), None)
+    if last is not None and last.action == "reject":
+        written = last
+    else:
+        written = _carry_out(client, log, _entry(entries, system, "reject", "done", version, champion, by, why, {}))
     if str(client.get_registered_model(system).aliases.get("challenger")) == str(found.version):
         client.delete_registered_model_alias(system, "challenger")
     return written

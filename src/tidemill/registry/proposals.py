@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tidemill.data.tables import read_table
+from tidemill.errors import TidemillError
 from tidemill.registry.admission import PROPOSER_TAG, REASON_TAG
 from tidemill.registry.champion import COMPARED_TAG, FOLDER_TAG, find
 from tidemill.registry.promotion import version_of
@@ -28,8 +29,25 @@ def waiting(client: "MlflowClient") -> list[str]:
     return lines
 
 
+def challenger(client: "MlflowClient", system: str) -> str:
+    """The number of the version that waits for a decision.
+
+    Raises:
+        TidemillError: none does.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = client.get_registered_model(system).aliases
+    except MlflowException as error:
+        raise TidemillError(f"the registry has no system {system}: `tidemill review list` shows what waits") from error
+    if "challenger" not in aliases or aliases["challenger"] == aliases.get("champion"):
+        raise TidemillError(f"{system}: no version waits for a decision")
+    return str(aliases["challenger"])
+
+
 def describe(client: "MlflowClient", system: str, version: str) -> str:
-    """Gates, flipped examples, documents, and the commands that decide, as Markdown.
+    """Gates with the comparison, flipped examples, and where the documents are, as Markdown.
 
     Raises:
         TidemillError: there is no such version.
@@ -43,10 +61,7 @@ def describe(client: "MlflowClient", system: str, version: str) -> str:
             "",
             *(flipped(client, champion, proposed) if champion else ["There is no champion."]),
             "",
-            *(f"{documents}/{name}" for name in ("report.html", "model-card.md", "lineage.json")),
-            "",
-            f"tidemill review approve {system} {version} --why '…'",
-            f"tidemill review reject {system} {version} --why '…'",
+            *(f"- {documents}/{name}" for name in ("report.html", "model-card.md", "lineage.json")),
         ]
     )
 
