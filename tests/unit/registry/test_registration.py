@@ -135,8 +135,15 @@ def test_a_version_carries_all_that_explains_it(system: System) -> None:
     folder = Path(client.download_artifacts(str(found["run_id"]), version.tags["tidemill.folder"]))
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "model", "evaluation.json", "predictions.parquet", "report.html", "model-card.md", "lineage.json", "model.sig"
-    }  # fmt: skip
+        "model",
+        "evaluation.json",
+        "predictions.parquet",
+        "reference.parquet",
+        "report.html",
+        "model-card.md",
+        "lineage.json",
+        "model.sig",
+    }
     lineage = json.loads((folder / "lineage.json").read_text())
     assert lineage["run_id"] == found["run_id"]
     assert lineage["device"] == "cpu"
