@@ -7,8 +7,10 @@ import pandas as pd
 
 from tidemill.errors import TidemillError
 
-BLOCK = 4096
+BLOCK = 1024
 """Rows in memory at once where a table is streamed."""
+BUFFER = 2**20
+"""Bytes of the file in memory at once; by itself the library reads a row group whole, which may be the whole table."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -22,7 +24,7 @@ def blocks(path: Path) -> Iterator[pd.DataFrame]:
     import pyarrow.parquet
 
     _check(path)
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(BLOCK):
+    for batch in pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False).iter_batches(BLOCK):
         yield batch.to_pandas()
 
 

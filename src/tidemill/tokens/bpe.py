@@ -17,7 +17,7 @@ from tidemill.tokens.shards import Ragged
 
 END = "<|endoftext|>"
 """The token between texts. In a text these characters are text like any other."""
-PIECE = 2**22
+PIECE = 2**18
 """Characters that are encoded at once."""
 SMALLEST = 257
 """Token ids at least: every byte, and the end of text."""
@@ -93,11 +93,11 @@ def _openai(file: Path) -> Tokenizer:
 
     Ids count the bytes, those first that print as themselves, then the merges, then the end of text.
     """
-    merges = [line.split(" ") for line in file.read_text(encoding="utf-8").split("\n")[1:] if line]
+    merges = [line for line in file.read_text(encoding="utf-8").split("\n")[1:] if line]
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     alphabet = [chr(byte) for byte in printed] + [chr(256 + number) for number in range(256 - len(printed))]
-    ids = [*alphabet, *(first + second for first, second in merges), END]
-    pairs = [(first, second) for first, second in merges]
+    ids = [*alphabet, *(line.replace(" ", "") for line in merges), END]
+    pairs = [(first, second) for first, second in (line.split(" ") for line in merges)]
     tokenizer = _byte_level(models.BPE(vocab={token: number for number, token in enumerate(ids)}, merges=pairs))
     tokenizer.add_special_tokens([END])
     return tokenizer

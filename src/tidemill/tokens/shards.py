@@ -1,7 +1,7 @@
 """Packed shards: a table of numbers as flat, memory-mapped arrays, a file a column, whatever its size.
 
-A folder holds `index.json` (rows; of each column its dtype, number of values, shape of a value and sha256) and
-`<column>.bin`. A column whose values differ in length also has `<column>.offsets.bin`: `rows + 1` int64 numbers,
+A folder holds `index.json` (rows; of each column its dtype, number of values, shape of a value and its files' sha256)
+and `<column>.bin`. A column whose values differ in length also has `<column>.offsets.bin`: `rows + 1` int64 numbers,
 value i standing at `[offsets[i], offsets[i + 1])`.
 """
 
@@ -12,7 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -86,31 +86,40 @@ class _ColumnWriter:
         self._ragged = not isinstance(first, np.ndarray)
         sample = _flat(_packed(first))
         self._dtype, self._shape = sample.dtype, list(sample.shape[1:])
-        self._values: BinaryIO = path.with_name(f"{path.name}.bin").open("wb")
-        self._offsets: BinaryIO | None = None
-        self._hash, self._count = sha256(), 0
+        self._values, self._count = _HashedFile(path.with_name(f"{path.name}.bin")), 0
+        self._offsets: _HashedFile | None = None
         if self._ragged:
-            self._offsets = path.with_name(f"{path.name}.offsets.bin").open("wb")
-            self._offsets.write(np.zeros(1, np.int64).tobytes())
+            self._offsets = _HashedFile(path.with_name(f"{path.name}.offsets.bin"))
+            self._offsets.write(np.zeros(1, np.int64))
 
     def append(self, column: Column) -> None:
         packed = _packed(column)
         if isinstance(packed, Ragged) and self._offsets is not None:
-            ends = (packed.offsets[1:] + self._count).tobytes()
-            self._offsets.write(ends)
-            self._hash.update(ends)
-        values = _flat(packed)
-        content = values.astype(self._dtype, casting="safe", copy=False).tobytes()
-        self._values.write(content)
-        self._hash.update(content)
+            self._offsets.write(packed.offsets[1:] + self._count)
+        values = _flat(packed).astype(self._dtype, casting="safe", copy=False)
+        self._values.write(values)
         self._count += values.size
 
     def close(self) -> dict[str, Any]:
-        self._values.close()
-        if self._offsets is not None:
-            self._offsets.close()
         header = {"dtype": self._dtype.name, "values": self._count, "shape": self._shape, "ragged": self._ragged}
-        return header | {"sha256": self._hash.hexdigest()}
+        hashes = {"sha256": self._values.close()}
+        if self._offsets is not None:
+            hashes["offsets_sha256"] = self._offsets.close()
+        return header | hashes
+
+
+class _HashedFile:
+    def __init__(self, path: Path) -> None:
+        self._file, self._hash = path.open("wb"), sha256()
+
+    def write(self, values: np.ndarray) -> None:
+        content = np.ascontiguousarray(values).data
+        self._file.write(content)
+        self._hash.update(content)
+
+    def close(self) -> str:
+        self._file.close()
+        return self._hash.hexdigest()
 
 
 class MemoryShards:
@@ -155,7 +164,7 @@ class Shards:
     @property
     def sha256(self) -> str:
         """One hash for the content of all columns."""
-        return sha256("".join(f"{name}:{h['sha256']}" for name, h in sorted(self.headers.items())).encode()).hexdigest()
+        return sha256(json.dumps(self.headers, sort_keys=True).encode()).hexdigest()
 
     def _open(self, name: str) -> np.ndarray | Ragged:
         header = self.headers[name]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import TidemillError
+from tidemill.files import sha256_file
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import Ragged, Shards, ShardWriter, windows
 
@@ -58,6 +59,14 @@ def test_the_hash_follows_the_content_and_not_the_blocks_it_came_in(tmp_path: Pa
             writer.append({"tokens": [np.array(row, np.uint16) for row in rows], "labels": content})
         hashes.append(Shards(tmp_path / name).sha256)
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_hashes_are_those_of_the_files_whatever_the_blocks(tmp_path: Path) -> None:
+    rows = [[1, 2], [], [3], [4, 5, 6]]
+    whole, parts = (write(tmp_path / name, rows, block) for name, block in (("whole", 4), ("parts", 2)))
+    assert whole.headers["tokens"] == parts.headers["tokens"]
+    assert whole.headers["tokens"]["sha256"] == sha256_file(tmp_path / "parts/tokens.bin")
+    assert whole.headers["tokens"]["offsets_sha256"] == sha256_file(tmp_path / "parts/tokens.offsets.bin")
 
 
 def test_a_shard_that_was_cut_short_is_refused(tmp_path: Path) -> None:
