@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidemill.provenance.verdict import Verdict
+    from tidemill.serving.shadow import Comparison
 
 SHOWN = 10
 """Examples of a kind that are listed; JSON has all."""
@@ -40,6 +41,29 @@ def comparison(found: dict[str, Any]) -> list[str]:
     lines = [" → ".join(found["versions"])]
     for title, told in parts.items():
         lines += [title, *(f"  {line}" for line in told or ["the same"])]
+    return lines
+
+
+def shadow(found: "Comparison") -> list[str]:
+    """How champion and challenger answered the same inputs."""
+    old, new = found.champion, found.challenger
+    lines = [f"champion {old.version}, challenger {new.version}: {found.rows} rows"]
+    lines.append(f"  agree on {found.agreed} of {found.compared} ({found.agreed / found.compared:.2%})")
+    if old.unanswered or new.unanswered:
+        lines.append(f"  without an answer: champion {old.unanswered}, challenger {new.unanswered}")
+    for row in found.differences:
+        label = "" if row.label is None else f" (is {row.label})"
+        lines.append(f"  row {row.row}: {row.champion} → {row.challenger}{label}")
+    if (more := found.compared - found.agreed - len(found.differences)) > 0:
+        lines.append(f"  {more} more differ")
+    if found.labelled:
+        both = {name: [old.metrics.get(name), new.metrics.get(name)] for name in old.metrics | new.metrics}
+        lines += [f"metrics of {found.labelled} rows", *(f"  {line}" for line in _metrics(both))]
+    if gain := found.gain:
+        lines.append(f"  {found.main_metric} gains {gain['value']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})")
+    lines.append(f"latency of a row, {old.latency['examples']} tried")
+    for part in ("p50_ms", "p95_ms"):
+        lines.append(f"  {part.removesuffix('_ms')}: {old.latency[part]:g} ms → {new.latency[part]:g} ms")
     return lines
 
 

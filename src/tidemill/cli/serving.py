@@ -1,10 +1,13 @@
-"""Commands around a registered version: have it answer."""
+"""Commands around registered versions: have them answer."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tidemill.cli import _told
 from tidemill.cli._errors import one_line
 from tidemill.errors import TidemillError
 
@@ -25,6 +28,27 @@ def predict(
 
     with one_line():
         print(batch.predict(model, path, lambda done: print(done, flush=True), output, rows, renamed(column)))
+
+
+def shadow(
+    system: Annotated[str, typer.Argument(help="The system, as params.yaml names it.")],
+    inputs: Annotated[
+        Path, typer.Option(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
+    ],
+    labels: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of what would have been right.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Have the challenger answer recorded inputs beside the champion: agreement, differences, metrics, latency."""
+    from tidemill.serving.shadow import shadow
+
+    with one_line():
+        found = shadow(system, inputs, labels, renamed(column))
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else "\n".join(_told.shadow(found)))
 
 
 def renamed(columns: list[str] | None) -> dict[str, str]:

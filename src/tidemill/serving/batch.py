@@ -92,28 +92,32 @@ def _written(
     loaded: Loaded, layout: Layout, folder: Path, size: int, columns: dict[str, str], report: Report
 ) -> list[tuple[Path, Path]]:
     """Each part with the file of its facts, which is written after it: without one the part is made again."""
-    parts, total, done, answered, start = [], layout.total(), 0, 0, time.monotonic()
+    parts, total, done, fresh, start = [], layout.total(), 0, 0, time.monotonic()
     for number, chunk in zip(count(), layout.chunks(size), strict=False):
         part, facts = folder / f"{number:08}", folder / f"{number:08}.json"
         if not facts.exists():
-            answers = _answers(loaded, _named(chunk, loaded.predictor, columns))
+            _refuse_answered(chunk)
+            answers = _answers(loaded, named(chunk, loaded.predictor, columns))
             with finished_file(part) as partial:
                 layout.write(chunk, answers, partial, first=number == 0)
             write_json(facts, {"rows": len(answers), "unanswered": int(answers["prediction"].isna().sum())})
-            answered += len(answers)
+            fresh += len(answers)
         parts.append((part, facts))
         done += len(chunk.reasons)
-        report(Progress(done, total, answered / max(1e-9, time.monotonic() - start)))
+        report(Progress(done, total, fresh / max(1e-9, time.monotonic() - start)))
     if not done:
         raise TidemillError("the input holds no rows")
     return parts
 
 
-def _named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk:
-    """The chunk with its columns called as the task calls them."""
+def _refuse_answered(chunk: Chunk) -> None:
     taken = [name for name in MADE if name in chunk.rows]
     if taken:
         raise TidemillError(f"the input has a column {taken[0]!r}, which the output is to hold: rename it")
+
+
+def named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk:
+    """The chunk with its columns called as the task calls them."""
     theirs = {columns[name]: name for name in predictor.task.INPUTS if columns.get(name) in chunk.rows}
     rows = chunk.rows.drop(columns=[name for name in theirs.values() if name in chunk.rows and name not in theirs])
     rows = rows.rename(columns=theirs)
@@ -128,23 +132,22 @@ def _named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk
 
 def _answers(loaded: Loaded, chunk: Chunk) -> pd.DataFrame:
     """`prediction`, `confidence`, `version` and `reason` of each row of a chunk."""
+    found = answered(loaded.predictor, chunk)
+    found = found.assign(confidence=found["confidence"].astype(float), version=loaded.name)
+    return found[list(MADE)]
+
+
+def answered(predictor: Predictor, chunk: Chunk) -> pd.DataFrame:
+    """All that is said of each row of a chunk, and the `reason` of each that has no answer."""
     reasons = pd.Series(chunk.reasons, dtype=object, index=chunk.rows.index)
-    found = _tolerant(loaded.predictor, chunk.rows[reasons.isna()])
-    found = found.reindex(chunk.rows.index)
-    return pd.DataFrame(
-        {
-            "prediction": found["prediction"],
-            "confidence": found["confidence"].astype(float),
-            "version": loaded.name,
-            "reason": reasons.where(reasons.notna(), found["reason"]),
-        }
-    )
+    found = _tolerant(predictor, chunk.rows[reasons.isna()]).reindex(chunk.rows.index)
+    return found.assign(reason=reasons.where(reasons.notna(), found["reason"]))
 
 
 def _tolerant(predictor: Predictor, rows: pd.DataFrame) -> pd.DataFrame:
     """Answers of all rows that can be answered; halves that hold one that cannot are looked at by themselves."""
     try:
-        return predictor.predict(rows)[["prediction", "confidence"]].assign(reason=None)
+        return predictor.predict(rows).assign(reason=None)
     except TidemillError as error:
         if len(rows) == 1:
             return pd.DataFrame({"prediction": None, "confidence": None, "reason": str(error)}, index=rows.index)

@@ -98,12 +98,12 @@ def _register(root: Path, name: str, system: System, table: pd.DataFrame) -> Non
     for split, rows in splits.items():
         rows.to_parquet(folder / "ingest" / f"{split}.parquet", index=False)
     write_model(folder / "train", system, splits["train"], 0)
-    _train(folder / "train" / "model", splits["train"])
+    train(folder / "train" / "model", splits["train"])
     predict_and_evaluate(folder, system)
     register(name, system, folder)
 
 
-def _train(folder: Path, rows: pd.DataFrame) -> None:
+def train(folder: Path, rows: pd.DataFrame) -> None:
     import torch
     from safetensors.torch import save_file
 
