@@ -11,10 +11,9 @@ from tidemill.registry import gates, signing
 from tidemill.registry.champion import COMPARED_TAG, NO_CHAMPION
 from tidemill.registry.identity import Identity
 from tidemill.registry.package import check_formats
-from tidemill.registry.tracking import WEIGHTS_TAG
+from tidemill.registry.tracking import MODEL, WEIGHTS_TAG
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 EVALUATION_TAG = "tidemill.evaluation_sha256"
@@ -23,7 +22,7 @@ REASON_TAG = "tidemill.reason"
 PROPOSER_TAG = "tidemill.proposed_by"
 
 
-def admit(client: "MlflowClient", version: "ModelVersion", champion: str | None, approver: Identity) -> dict[str, str]:
+def admit(version: "ModelVersion", champion: str | None, approver: Identity) -> dict[str, str]:
     """Check a version that is to take the place of a champion.
 
     Returns:
@@ -34,7 +33,7 @@ def admit(client: "MlflowClient", version: "ModelVersion", champion: str | None,
     """
     obstacles = [*_by_tags(version.tags, champion), *_by_proposer(version.tags, approver)]
     with TemporaryDirectory() as scratch:
-        folder = signing.download(client, version, Path(scratch))
+        folder = signing.download(version, Path(scratch))
         reviewed = hashes(folder)
         obstacles += _by_files(folder, reviewed, version.tags)
     if obstacles:
@@ -45,7 +44,7 @@ def admit(client: "MlflowClient", version: "ModelVersion", champion: str | None,
 def hashes(folder: Path) -> dict[str, str]:
     """What a person who looks at a version looks at."""
     return {
-        "weights": sha256_file(folder / "model" / "artifacts" / "model" / WEIGHTS),
+        "weights": sha256_file(folder / MODEL / WEIGHTS),
         "evaluation": sha256_file(folder / "evaluation.json"),
         "lineage": sha256_file(folder / "lineage.json"),
     }

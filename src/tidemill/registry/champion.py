@@ -10,16 +10,15 @@ from tidemill import tasks
 from tidemill.data.tables import read_table
 from tidemill.errors import TidemillError
 from tidemill.files import read_json
-from tidemill.registry import gates
+from tidemill.registry import gates, signing
 from tidemill.registry.candidate import Candidate
+from tidemill.registry.tracking import MODEL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-FOLDER_TAG = "tidemill.folder"
-"""Tag of a version: the folder of its run's artifacts that holds its model and evaluation."""
 COMPARED_TAG = "tidemill.compared_with"
 """Tag of a version: the champion its gates compared it with, by which a promotion knows that it still is the one."""
 NO_CHAMPION = "none"
@@ -38,24 +37,24 @@ def find(client: "MlflowClient", name: str) -> "ModelVersion | None":
         raise
 
 
-def compare(client: "MlflowClient", champion: "ModelVersion | None", candidate: Candidate) -> gates.Answer:
+def compare(champion: "ModelVersion | None", candidate: Candidate) -> gates.Answer:
     """Whether the candidate is not worse than the champion, by paired bootstrap over the test rows."""
     if champion is None:
         return gates.no_champion()
     metric = candidate.system.gates.metric or candidate.evaluation["main_metric"]
     try:
-        difference = _difference(client, champion, candidate, metric)
+        difference = _difference(champion, candidate, metric)
     except TidemillError as error:
         return gates.not_comparable(str(error))
     return gates.not_worse(metric, difference, candidate.system.gates, champion.version)
 
 
-def _difference(client: "MlflowClient", champion: "ModelVersion", candidate: Candidate, metric: str) -> gates.Interval:
+def _difference(champion: "ModelVersion", candidate: Candidate, metric: str) -> gates.Interval:
     """The metric of the candidate minus that of the champion, with its confidence interval."""
     from tidemill.evaluation.intervals import paired_difference
 
     ours = read_table(candidate.results / "predictions.parquet")
-    theirs, spec = _predictions(client, champion, candidate)
+    theirs, spec = _predictions(champion, candidate)
     theirs = ours[["id"]].merge(theirs, on="id", validate="one_to_one")
     if len(theirs) != len(ours):
         raise TidemillError(f"{len(ours) - len(theirs)} of {len(ours)} test rows have no prediction of its")
@@ -64,17 +63,14 @@ def _difference(client: "MlflowClient", champion: "ModelVersion", candidate: Can
     return paired_difference(of_ours, of_theirs, metric, len(ours), candidate.system.evaluate)
 
 
-def _predictions(
-    client: "MlflowClient", champion: "ModelVersion", candidate: Candidate
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _predictions(champion: "ModelVersion", candidate: Candidate) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The champion's predictions for the test rows, and its spec: those stored, or made anew if the rows changed."""
-    run, folder = str(champion.run_id), champion.tags[FOLDER_TAG]
     with TemporaryDirectory() as scratch:
-        model = Path(client.download_artifacts(run, f"{folder}/model/artifacts/model", scratch))
+        files = signing.download(champion, Path(scratch))
+        model = files / MODEL
         spec: dict[str, Any] = read_json(model / "config.json")["spec"]
         if champion.tags[TEST_TAG] == candidate.evaluation["test_set"]["sha256"]:
-            stored = client.download_artifacts(run, f"{folder}/predictions.parquet", scratch)
-            return read_table(Path(stored)), spec
+            return read_table(files / "predictions.parquet"), spec
         return _predicted(model, read_table(candidate.table("test"))), spec
 
 

@@ -33,7 +33,7 @@ def approve(client: "MlflowClient", system: str, version: str, by: Identity, why
     log, entries = _settled_log(client, system)
     if version == champion_of(entries):
         return next(e for e in reversed(entries) if e.champion_after == version and e.state == "begun")
-    reviewed = admit(client, version_of(client, system, version), champion_of(entries), by)
+    reviewed = admit(version_of(client, system, version), champion_of(entries), by)
     begun = _entry(entries, system, "promote", "begun", version, version, by, why, reviewed)
     return _carry_out(client, log, begun)
 
@@ -70,7 +70,7 @@ def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Ent
     if not earlier:
         raise TidemillError(f"{system}: there is no earlier champion to go back to")
     with TemporaryDirectory() as scratch:
-        signing.download(client, version_of(client, system, earlier[-1]), Path(scratch))
+        signing.download(version_of(client, system, earlier[-1]), Path(scratch))
     return _carry_out(client, log, _entry(entries, system, "rollback", "begun", earlier[-1], earlier[-1], by, why, {}))
 
 

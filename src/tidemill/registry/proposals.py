@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from tidemill.data.tables import read_table
 from tidemill.errors import TidemillError
 from tidemill.registry.admission import PROPOSER_TAG, REASON_TAG
-from tidemill.registry.champion import COMPARED_TAG, FOLDER_TAG, find
+from tidemill.registry.champion import COMPARED_TAG, find
 from tidemill.registry.promotion import version_of
+from tidemill.registry.tracking import FOLDER_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -18,7 +18,7 @@ from tidemill.registry.admission import EVALUATION_TAG, PASSED_TAG, PROPOSER_TAG
 from tidemill.registry.candidate import Candidate
 from tidemill.registry.identity import proposer
 from tidemill.registry.package import package
-from tidemill.registry.tracking import SYSTEM_TAG, WEIGHTS_TAG, TrainingRun, connect, experiment_id, runs
+from tidemill.registry.tracking import FOLDER_TAG, SYSTEM_TAG, WEIGHTS_TAG, TrainingRun, connect, experiment_id, runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,7 +61,7 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
     client = connect()
     run = _run(client, candidate)
     serving = champion.find(client, name)
-    answers.append(champion.compare(client, serving, candidate))
+    answers.append(champion.compare(serving, candidate))
     version = _version(client, candidate) or _new_version(client, candidate, run)
     origin = _stored_lineage(client, version)
     answers += [gates.clean_tree(origin), gates.lineage_complete(origin)]
@@ -158,7 +158,7 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         signing.sign(staged / "model")
         client.log_artifacts(run.info.run_id, str(staged), folder)
     _ensure_model(client, candidate.name)
-    tags = lineage.tags(origin) | {EVALUATION_TAG: candidate.evaluation_sha256, champion.FOLDER_TAG: folder}
+    tags = lineage.tags(origin) | {EVALUATION_TAG: candidate.evaluation_sha256, FOLDER_TAG: folder}
     source = f"{run.info.artifact_uri}/{folder}/model"
     return client.create_model_version(candidate.name, source, run.info.run_id, tags=tags)
 
@@ -188,7 +188,7 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
 def _stored_lineage(client: "MlflowClient", version: "ModelVersion") -> dict[str, Any]:
     """The lineage a version was made with, which a later call in another tree does not change."""
     with TemporaryDirectory() as scratch:
-        stored = f"{version.tags[champion.FOLDER_TAG]}/lineage.json"
+        stored = f"{version.tags[FOLDER_TAG]}/lineage.json"
         origin: dict[str, Any] = read_json(Path(client.download_artifacts(str(version.run_id), stored, scratch)))
     return origin
 

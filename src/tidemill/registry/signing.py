@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import TidemillError
 from tidemill.files import finished_file
-from tidemill.registry.champion import FOLDER_TAG
+from tidemill.registry import versions
 from tidemill.registry.lineage import KEYS
 from tidemill.registry.tracking import project_root, store_folder
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 SIGNATURE = "model.sig"
@@ -35,13 +34,11 @@ def verify(folder: Path, public_key: Path | None = None) -> None:
     """Check a folder against the signed manifest beside it.
 
     Raises:
-        TidemillError: it has none, or a file was changed, added or removed since; the file is named.
+        TidemillError: a file was changed, added or removed since; the file is named.
     """
     from model_signing import verifying
 
     signature, key = folder.with_name(SIGNATURE), public_key or project_root() / PUBLIC_KEY
-    if not signature.exists():
-        raise TidemillError(f"{folder} is not signed: register it again")
     if not key.exists():
         raise TidemillError(f"{PUBLIC_KEY} is missing: without it no signature can be verified; git has it")
     config: Any = verifying.Config()  # type: ignore[no-untyped-call]
@@ -52,17 +49,25 @@ def verify(folder: Path, public_key: Path | None = None) -> None:
         raise TidemillError(f"{folder.name} is not what was signed: {' '.join(str(error).split())}") from error
 
 
-def download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Path:
+def download(version: "ModelVersion", folder: Path) -> Path:
     """Bring a version's files and verify its model; the one way to a model that is to be loaded.
 
     Returns:
         The folder of the version's files: `model/` and the documents beside it.
 
     Raises:
-        TidemillError: the model is not what was signed.
+        TidemillError: the model is not what was signed, or was not signed.
     """
-    found = Path(client.download_artifacts(str(version.run_id), version.tags[FOLDER_TAG], str(folder)))
-    verify(found / "model")
+    found, place = versions.bring(version, ".", folder), f"models:/{version.name}/{version.version}"
+    if not (found / SIGNATURE).exists():
+        raise TidemillError(
+            f"{place} has no {SIGNATURE}: delete that version in MLflow, and "
+            f"`dvc repro --single-item --force register@{version.name}` makes it again, signed"
+        )
+    try:
+        verify(found / "model")
+    except TidemillError as error:
+        raise TidemillError(f"{place}: {error}") from error
     return found
 
 

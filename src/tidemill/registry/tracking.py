@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SYSTEM_TAG = "tidemill.system"
 TRAINING_TAG = "tidemill.training_key"
 WEIGHTS_TAG = "tidemill.weights_sha256"
+FOLDER_TAG = "tidemill.folder"
+"""Tag of a version: the folder of its run's artifacts that holds its model and evaluation."""
+MODEL = "model/artifacts/model"
+"""Where in that folder the weights and their JSON are: inside of MLflow's model."""
 
 # Limits of MLflow's stores on one call (mlflow.utils.validation).
 METRICS_A_CALL = 1000

@@ -1,12 +1,11 @@
 """Finding a version of the registry by its address, and bringing its files."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tidemill.errors import TidemillError
-from tidemill.registry.champion import FOLDER_TAG
-from tidemill.registry.tracking import connect, store_uri
+from tidemill.registry.tracking import FOLDER_TAG, connect, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -36,7 +35,7 @@ def find(address: str) -> "ModelVersion":
 
 
 def bring(version: "ModelVersion", path: str, folder: Path) -> Path:
-    """A file or folder that was registered with a version, copied into `folder`.
+    """A file or folder that was registered with a version, copied into `folder`; the path `.` is all of them.
 
     Raises:
         TidemillError: it was not registered with it, or cannot be had.
@@ -47,7 +46,8 @@ def bring(version: "ModelVersion", path: str, folder: Path) -> Path:
     if FOLDER_TAG not in version.tags:
         raise TidemillError(f"models:/{place} has no tag {FOLDER_TAG}: it was not registered by the register stage")
     try:
-        found = connect().download_artifacts(str(version.run_id), f"{version.tags[FOLDER_TAG]}/{path}", str(folder))
+        stored = PurePosixPath(version.tags[FOLDER_TAG], path)
+        found = connect().download_artifacts(str(version.run_id), str(stored), str(folder))
     except (MlflowException, OSError) as error:
         raise TidemillError(f"models:/{place} has no {path} that can be read: {error}") from error
     return Path(found)

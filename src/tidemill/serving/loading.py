@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tidemill.errors import TidemillError
 from tidemill.files import read_json, sha256_file
 from tidemill.models import WEIGHTS
-from tidemill.registry import versions
+from tidemill.registry import signing, versions
 from tidemill.registry.package import check_formats
-from tidemill.registry.tracking import WEIGHTS_TAG
+from tidemill.registry.tracking import MODEL, WEIGHTS_TAG
 from tidemill.tasks._predictor import Predictor
 
 if TYPE_CHECKING:
@@ -45,14 +45,13 @@ def load(address: str) -> Loaded:
     """
     version = versions.find(address)
     with TemporaryDirectory() as scratch:
-        model = versions.bring(version, "model/artifacts/model", Path(scratch))
-        _check(version, model)
-        lineage = read_json(versions.bring(version, "lineage.json", Path(scratch)))
-        return Loaded(version, Predictor(model), lineage)
+        files = signing.download(version, Path(scratch))
+        _check(version, files / MODEL)
+        return Loaded(version, Predictor(files / MODEL), read_json(files / "lineage.json"))
 
 
 def _check(version: "ModelVersion", model: Path) -> None:
-    """Refuse a model before it is read, if it is not the registered one. Its signature, too, is verified here."""
+    """Refuse a signed model before it is read, if it is not the registered one: an older one is signed as well."""
     check_formats(model)
     if sha256_file(model / WEIGHTS) != version.tags[WEIGHTS_TAG]:
         raise TidemillError(

@@ -166,7 +166,7 @@ def test_a_model_that_is_not_what_was_signed_is_refused_by_file(
     proposed: Path, change: Callable[[Path], object], named: str, tmp_path: Path
 ) -> None:
     version = promotion.version_of(tracking.connect(), "bars", "1")
-    found = signing.download(tracking.connect(), version, tmp_path)
+    found = signing.download(version, tmp_path)
     change(found / "model")
     with pytest.raises(TidemillError, match=re.escape(named)):
         signing.verify(found / "model")
@@ -182,6 +182,21 @@ def test_a_flipped_byte_in_the_registry_stops_the_promotion(proposed: Path) -> N
     flip(weights)
     key = proposed / ".tidemill/keys/model-signing.pem"
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_champion_that_is_not_what_was_signed_is_no_measure(proposed: Path) -> None:
+    client = tracking.connect()
+    promotion.approve(client, "bars", "1", GRACE, "the first")
+    version = promotion.version_of(client, "bars", "1")
+    [weights] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("model.safetensors")
+    flip(weights)
+    assert propose(proposed, seed=1, wrong=3) == "2"
+    flip(weights)
+    told = promotion.version_of(client, "bars", "2").tags
+    assert told["tidemill.passed"] == "false"
+    assert re.search(
+        r"cannot be compared with: models:/bars/1: .*not what was signed.*model\.safetensors", told["tidemill.reason"]
+    )
 
 
 def test_what_is_shown_for_review(proposed: Path) -> None:

@@ -2,9 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from tests.dvc_repositories import quiet_environment
 from tests.unit.registry.candidates import PARAMS, TEXT_PARAMS, picture, pictures, texts, write_candidate
 from tidemill.errors import TidemillError
 from tidemill.registry.registration import register
+from tidemill.registry.tracking import MODEL as MODEL_FILES
 from tidemill.registry.tracking import connect
 from tidemill.serving.batch import Progress, predict
 from tidemill.serving.loading import load
@@ -142,16 +144,62 @@ def test_no_such_version(reviews: pd.DataFrame, tmp_path: Path, address: str, me
         predict(address, tmp_path / "new.csv", silent)
 
 
-def test_changed_weights_are_refused(project: Path) -> None:
-    run = connect().get_model_version("bars", "1").run_id
-    weights = next(project.glob(f".tidemill/mlflow/artifacts/bars/{run}/**/model/model.safetensors"))
-    content = weights.read_bytes()
-    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+def flipped(file: Path) -> None:
+    """Flip the last bit of a file."""
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda files: flipped(files / MODEL_FILES / "model.safetensors"), "artifacts/model/model.safetensors"),
+        (lambda files: (files / MODEL_FILES / "added.json").write_text("{}"), "artifacts/model/added.json"),
+        (lambda files: (files / MODEL_FILES / "config.json").write_text("{}"), "artifacts/model/config.json"),
+        (
+            lambda files: (files / "model.sig").unlink(),
+            r"models:/reviews/1 has no model\.sig: .* makes it again, signed",
+        ),
+        (lambda files: shutil.copy(files / "report.html", files / "model.sig"), "is not what was signed"),
+    ],
+    ids=["flipped byte", "added file", "swapped config", "no signature", "other signature"],
+)
+def test_what_is_not_as_signed_is_refused(
+    project: Path, reviews: pd.DataFrame, tmp_path: Path, change: Callable[[Path], object], named: str
+) -> None:
+    files = stored("reviews")
+    shutil.copytree(files, tmp_path / "kept")
+    reviews.to_csv(tmp_path / "new.csv", index=False)
+    change(files)
     try:
-        with pytest.raises(TidemillError, match="are not those that were registered"):
+        with pytest.raises(TidemillError, match=named) as refused:
+            predict(MODEL, tmp_path / "new.csv", silent)
+    finally:
+        shutil.rmtree(files)
+        shutil.copytree(tmp_path / "kept", files)
+    assert len(str(refused.value).splitlines()) == 1
+    assert not list(tmp_path.glob("*predictions*"))
+
+
+def test_a_signed_model_in_the_place_of_another_is_refused(project: Path, tmp_path: Path) -> None:
+    files = stored("bars")
+    shutil.copytree(files, tmp_path / "kept")
+    for name in ("model", "model.sig"):
+        shutil.rmtree(files / name, ignore_errors=True)
+    shutil.copytree(stored("reviews"), files, dirs_exist_ok=True)
+    try:
+        with pytest.raises(TidemillError, match="the weights of models:/bars/1 are not those that were registered"):
             load("models:/bars/1")
     finally:
-        weights.write_bytes(content)
+        shutil.rmtree(files)
+        shutil.copytree(tmp_path / "kept", files)
+
+
+def stored(system: str) -> Path:
+    """What the artifact store holds of the first version of a system."""
+    run = connect().get_model_version(system, "1").run_id
+    [signature] = Path(f".tidemill/mlflow/artifacts/{system}/{run}").rglob("model.sig")
+    return signature.parent
 
 
 def test_killed_at_any_time_it_goes_on(project: Path, tmp_path: Path) -> None:
