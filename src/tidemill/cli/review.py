@@ -61,7 +61,7 @@ def sync(system: Annotated[str | None, typer.Argument(help="The system; all if n
 
     with one_line():
         outcomes = list(decision_tags.carry_out(tracking.connect(), system))
-    print(*outcomes or ["no version has a tag tidemill.decision"], sep="\n")
+    print(*map(str, outcomes or ["no version has a tag tidemill.decision"]), sep="\n")
     sys.exit(any(isinstance(outcome, TidemillError) for outcome in outcomes))
 
 
