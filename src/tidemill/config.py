@@ -169,6 +169,12 @@ class Gates(Params):
     they must, e.g. `{behaviour.white_space: 0.95}`."""
     ceilings: dict[str, float] = {}
     """Highest allowed value, e.g. `{calibration_error: 0.1}`."""
+    slices: float | None = None
+    """Lowest allowed value of the main metric on every slice of `evaluation.json`, e.g. on the longest texts."""
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """Milliseconds within which 95 of 100 single rows are answered, by `latency.json`."""
+    size_mb: Annotated[float, Field(gt=0)] | None = None
+    """Largest size of the weights, in megabytes of 1,000,000 bytes."""
     metric: str | None = None
     """The metric by which it must not be worse than the champion; null takes the task's main metric."""
     margin: Annotated[float, Field(ge=0)] = 0.0

@@ -61,10 +61,8 @@ def sync(system: Annotated[str | None, typer.Argument(help="The system; all if n
 
     with one_line():
         outcomes = list(decision_tags.carry_out(tracking.connect(), system))
-    for outcome in outcomes:
-        print(outcome)
-    if not outcomes:
-        print("no version has a tag tidemill.decision")
+    lines = [str(outcome) for outcome in outcomes]
+    print("\n".join(lines or ["no version has a tag tidemill.decision"]))
     sys.exit(any(isinstance(outcome, TidemillError) for outcome in outcomes))
 
 

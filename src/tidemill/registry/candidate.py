@@ -54,6 +54,23 @@ class Candidate:
         """Hash of the evaluation, by which one of the same weights on another test set is told apart."""
         return sha256_file(self.results / "evaluation.json")
 
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights, in millions of bytes."""
+        return (self.model / WEIGHTS).stat().st_size / 1e6
+
+    @property
+    def latency(self) -> dict[str, Any]:
+        """How long one row takes."""
+        found: dict[str, Any] = read_json(self.results / "latency.json")
+        return found
+
+    @property
+    def validation(self) -> dict[str, Any]:
+        """Which expectations its data met."""
+        found: dict[str, Any] = read_json(self.folder / "validate" / "validation.json")
+        return found
+
     @cached_property
     def evaluation(self) -> dict[str, Any]:
         """What was measured.

@@ -43,6 +43,39 @@ def within_limits(metrics: Mapping[str, Interval], gates: Gates) -> list[Answer]
     return lowest + highest
 
 
+def every_slice(evaluation: Mapping[str, Any], limit: float | None) -> list[Answer]:
+    """An answer for each slice of the test rows.
+
+    Raises:
+        TidemillError: there is a limit, and no slice was measured.
+    """
+    if limit is None:
+        return []
+    metric, slices = evaluation["main_metric"], evaluation["slices"]
+    if not slices:
+        raise TidemillError(
+            "gates: slices has a limit and evaluation.json has no slice: take it out, or more test rows"
+        )
+    return [_at_least(f"{metric} of {found['slice']}", found[metric]["value"], limit) for found in slices]
+
+
+def quick_and_small(p95_ms: float, megabytes: float, gates: Gates) -> list[Answer]:
+    """An answer each for the time that one row takes and the size of the weights, where they have a limit."""
+    found = {
+        "latency in ms, 95 of 100 rows": (p95_ms, gates.latency_ms),
+        "size of the weights in MB": (megabytes, gates.size_mb),
+    }
+    return [_at_most(name, value, limit) for name, (value, limit) in found.items() if limit is not None]
+
+
+def validated(validation: Mapping[str, Any]) -> Answer:
+    """Whether the data met every expectation."""
+    expectations = [entry for entries in validation["tables"].values() for entry in entries]
+    broken = sum(not entry["success"] for entry in expectations)
+    sentence = f"{broken} of {len(expectations)} expectations of the data are broken"
+    return Answer("validation_passed", bool(validation["success"]) and not broken, float(broken), 0.0, sentence)
+
+
 def not_worse(metric: str, difference: Interval, gates: Gates, champion: str) -> Answer:
     """Whether the candidate is not worse than the champion by more than the margin.
 

@@ -57,7 +57,7 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
         TidemillError: a gate names a metric that was not measured, or the evaluation is not of these weights.
     """
     candidate = Candidate(name, system, folder)
-    answers = gates.within_limits(behaviour.figures(candidate.evaluation), system.gates)
+    answers = _by_itself(candidate)
     client = connect()
     run = _run(client, candidate)
     serving = champion.find(client, name)
@@ -77,6 +77,17 @@ def register(name: str, system: System, folder: Path) -> dict[str, Any]:
         "champion": str(serving.version) if serving else None,
         "alias": ALIAS if passed else None,
     }
+
+
+def _by_itself(candidate: Candidate) -> list[gates.Answer]:
+    """What the gates say of a candidate that is compared with no other."""
+    limits, evaluation = candidate.system.gates, candidate.evaluation
+    return [
+        *gates.within_limits(behaviour.figures(evaluation), limits),
+        *gates.every_slice(evaluation, limits.slices),
+        *gates.quick_and_small(candidate.latency["p95_ms"], candidate.megabytes, limits),
+        gates.validated(candidate.validation),
+    ]
 
 
 def is_registered(system: str, registration: Path) -> bool:
