@@ -46,7 +46,7 @@ def main() -> None:
                 found[name].append((time.perf_counter() - start) / arguments.batches * 1e6)
     for name, values in found.items():
         show(name, values)
-        print(f"{'':24} {median(values) / median(found['tidemill']):.1f} times tidemill")
+        print(f"{'':36} {median(values) / median(found['tidemill']):.1f} times tidemill")
 
 
 def packed(folder: Path) -> Path:
