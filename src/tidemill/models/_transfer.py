@@ -49,6 +49,7 @@ class Transfer(nn.Module):
         self._frozen = parts[: max(0, len(parts) - trained)]
         for part in self._frozen:
             part.requires_grad_(False)
+        self.train()  # Lightning trains in the mode that it is given
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits (rows, outputs)."""

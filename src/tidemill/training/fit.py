@@ -120,5 +120,6 @@ def _quieten() -> None:
         ".*`val_dataloader`.*",
         ".*mid-epoch.*",
         ".*isinstance.*LeafSpec.*",
+        ".*in eval mode at the start of training.*",
     ):
         warnings.filterwarnings("ignore", message)
