@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.projects import write_reviews
-from tests.unit.registry.candidates import predict_and_evaluate, write_model
+from tests.unit.registry.candidates import predict_and_evaluate, write_model, write_validation
 from tidemill import tasks
 from tidemill.config import Monitor, System, load_system
 from tidemill.errors import TidemillError
@@ -97,6 +97,7 @@ def _register(root: Path, name: str, system: System, table: pd.DataFrame) -> Non
     splits = {"train": table.iloc[:third], "valid": table.iloc[:10], "test": table.iloc[third : 2 * third]}
     for split, rows in splits.items():
         rows.to_parquet(folder / "ingest" / f"{split}.parquet", index=False)
+    write_validation(folder)
     write_model(folder / "train", system, splits["train"], 0)
     train(folder / "train" / "model", splits["train"])
     predict_and_evaluate(folder, system)
