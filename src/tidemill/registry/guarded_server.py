@@ -29,7 +29,11 @@ def _guard() -> Any:
 
     if not request.path.endswith(ALIAS_ROUTE) or request.method not in ("POST", "DELETE"):
         return None
-    asked = {**request.args.to_dict(), **(request.get_json(force=True, silent=True) or {})}
-    if asked.get("alias") != ALIAS or auth.sender_is_admin() or auth.validate_can_manage_registered_model():
+    body = request.get_json(force=True, silent=True) or {}
+    if (
+        ALIAS not in (request.args.get("alias"), body.get("alias"))
+        or auth.sender_is_admin()
+        or auth.validate_can_manage_registered_model()
+    ):
         return None
     return auth.make_forbidden_response()

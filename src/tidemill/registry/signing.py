@@ -80,16 +80,26 @@ def _hashing() -> Any:
 
 
 def _keys() -> tuple[Path, Path]:
-    """The private key, for its owner's eyes only, and the public one; both made on first use."""
+    """The private key, for its owner's eyes only, and the public one; both made on first use.
+
+    Raises:
+        TidemillError: the project's public key is not that of the private key here, so nobody could verify.
+    """
     from filelock import FileLock
 
     private, public = store_folder().parent / "keys" / "model-signing.pem", project_root() / PUBLIC_KEY
     private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(private.with_suffix(".lock")):
-        if not private.exists():
+        if not private.exists() and not public.exists():
             _make_key(private)
         if not public.exists():
-            _write_public_key(private, public)
+            with finished_file(public) as partial:
+                partial.write_bytes(_public_key(private))
+        elif not private.exists() or _public_key(private) != public.read_bytes():
+            raise TidemillError(
+                f"{PUBLIC_KEY} is not of a key that is here: bring its private key as {private}, or remove {PUBLIC_KEY} "
+                "to sign with a new one, by which earlier versions cannot be verified"
+            )
     return private, public
 
 
@@ -103,9 +113,8 @@ def _make_key(private: Path) -> None:
         partial.write_bytes(content)
 
 
-def _write_public_key(private: Path, public: Path) -> None:
+def _public_key(private: Path) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
     key = load_pem_private_key(private.read_bytes(), password=None).public_key()
-    with finished_file(public) as partial:
-        partial.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,6 +1,7 @@
 """Promotion with a real store: who may, what stops it, the way back, and what the log and the alias say after it."""
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,6 +183,20 @@ def test_a_flipped_byte_in_the_registry_stops_the_promotion(proposed: Path) -> N
     flip(weights)
     key = proposed / ".tidemill/keys/model-signing.pem"
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_clone_without_the_private_key_signs_nothing_that_nobody_could_verify(
+    proposed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    (clone / "keys").mkdir(parents=True)
+    shutil.copy(proposed / signing.PUBLIC_KEY, clone / "keys")
+    (clone / "model").mkdir()
+    (clone / "model" / "config.json").write_text("{}")
+    monkeypatch.chdir(clone)
+    with pytest.raises(TidemillError, match="is not of a key that is here: bring its private key"):
+        signing.sign(clone / "model")
+    assert not (clone / ".tidemill/keys/model-signing.pem").exists()
 
 
 def test_a_champion_that_is_not_what_was_signed_is_no_measure(proposed: Path) -> None:
