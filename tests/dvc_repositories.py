@@ -61,13 +61,15 @@ class DvcRepository:
 
 
 def quiet_environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which neither DVC nor Prefect touches anything outside `folder`, or the network."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DVC_"))}
+    """Return an environment in which DVC, Prefect and MLflow touch nothing outside `folder`, nor the network."""
+    outer = ("PREFECT_", "DVC_", "MLFLOW_")  # MLflow sets its variables itself when a test names a store
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     return kept | {
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(folder / "dvc-site-cache"),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "COLUMNS": "200",
     }

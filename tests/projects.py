@@ -58,7 +58,6 @@ class Project:
         self.environment = quiet_environment(folder / ".tidemill") | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder / "src"),
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "GX_ANALYTICS_ENABLED": "False",
         }
         self.run("git", "init", "--quiet", "--initial-branch", "main")

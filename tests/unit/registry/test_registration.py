@@ -157,9 +157,9 @@ def test_a_version_carries_all_that_explains_it(system: System) -> None:
     assert model.saved_input_example_info is not None
 
 
-def test_it_loads_by_its_alias(system: System, project: Path) -> None:
+def test_it_loads_by_its_alias(system: System, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(system)
-    mlflow.set_tracking_uri(tracking.store_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.store_uri())
     model = mlflow.pyfunc.load_model("models:/bars@challenger")
     test = pd.read_parquet("artifacts/bars/ingest/test.parquet")
     expected = pd.read_parquet("artifacts/bars/evaluate/predictions.parquet")
