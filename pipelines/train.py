@@ -13,7 +13,7 @@ from tidemill.files import finished_folder, read_json, sha256_file, write_json
 from tidemill.registry.tracking import Point, training_run
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, windows
-from tidemill.training import determinism, features, saving
+from tidemill.training import determinism, features, saving, utilisation
 from tidemill.training.callbacks import Report
 from tidemill.training.fit import LAST, Outcome, fit
 from tidemill.training.key import training_key
@@ -32,18 +32,23 @@ def main(name: str) -> None:
     key = training_key({"task": system.task, **params}, spec)
     checkpoints = Path(".tidemill/checkpoints") / name / key
     with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
+        started = time.monotonic()
         outcome = train_system(system, spec, tokens, checkpoints, run.log)
+        seconds = time.monotonic() - started
         with finished_folder(artifacts(name, "train")) as folder:
             saving.save_model(folder / "model", outcome, system, spec, tokens / models.TOKENIZER)
             saving.save_curves(folder / "curves.csv", outcome.points)
             write_json(folder / "metrics.json", saving.summary(outcome))
             run.tag_weights(sha256_file(folder / "model" / models.WEIGHTS))
-        run.log(_speed(outcome))
+        run.log(_cost(outcome, seconds))
     shutil.rmtree(checkpoints.parent)
 
 
-def _speed(outcome: Outcome) -> list[Point]:
+def _cost(outcome: Outcome, seconds: float) -> list[Point]:
+    """What this process took; kept beside the run, since they are other figures each time."""
     figures = {
+        "seconds": seconds,
+        "peak_memory_mb": utilisation.peak_memory() / 1e6,
         "samples_per_second": outcome.rows_per_second,
         "tokens_per_second": outcome.tokens_per_second or None,
         "mfu": outcome.mfu,

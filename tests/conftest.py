@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share: a DVC repository of small stages, and a Prefect server for the whole session."""
+"""Fixtures that several rooms share: repositories of small stages, proposed versions, a Prefect server."""
 
 import signal
 import socket
@@ -14,6 +14,7 @@ import pytest
 
 from tests.dvc_repositories import DvcRepository, quiet_environment
 from tests.projects import ROOT, Project
+from tests.unit.registry.proposals import as_it_was, proposed_project
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +50,33 @@ def raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     fetch(load_project(ROOT / "params.yaml").sources, folder, ["mnist", "reviews"])
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a run: made once, since its first tables take seconds, and copied."""
+    from tidemill.registry import tracking
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(tmp_path_factory.mktemp("store"))
+        tracking.connect()
+        return tracking.store_folder() / "mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def undecided(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A project with two challengers, the second the better one, and no champion."""
+    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
+
+
+@pytest.fixture
+def proposed(undecided: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same as working folder, as it was before any decision."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(undecided)
+    with as_it_was(undecided):
+        yield undecided
 
 
 @pytest.fixture

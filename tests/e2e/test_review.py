@@ -2,26 +2,16 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.dvc_repositories import quiet_environment
 from tests.e2e.test_monitor import ask
 from tests.projects import ROOT
-from tests.unit.registry.conftest import empty_store  # noqa: F401
-from tests.unit.registry.proposals import as_it_was, propose, proposed_project
+from tests.unit.registry.proposals import propose
 from tidemill.registry import champion
 from tidemill.registry.audit import audit
 from tidemill.registry.tracking import connect
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:  # noqa: F811
-    """A project with two challengers and no champion."""
-    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
 
 
 class Review:
@@ -53,15 +43,6 @@ class Review:
 
     def send(self, **form: str) -> dict[str, Any]:
         return dict(ask(self.url, f"flow_runs/{self.id}/resume", run_input=form))
-
-
-@pytest.fixture
-def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The same, as it was before any decision."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(once)
-    with as_it_was(once):
-        yield once
 
 
 def test_a_person_approves_what_the_form_showed(proposed: Path, prefect_url: str) -> None:

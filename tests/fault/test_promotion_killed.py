@@ -4,13 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.conftest import empty_store  # noqa: F401
-from tests.unit.registry.proposals import GRACE, as_it_was, proposed_project
+from tests.unit.registry.proposals import GRACE
 from tidemill.registry import champion, promotion, tracking
 from tidemill.registry.audit import audit
 
@@ -77,21 +75,6 @@ STEPS = [
     ("file", "bring_up_to_date", 2, "before"),
     ("file", "bring_up_to_date", 2, "after"),
 ]
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:  # noqa: F811
-    """A project with two challengers and no champion."""
-    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
-
-
-@pytest.fixture
-def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The same, as it was before any decision, as working folder."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(once)
-    with as_it_was(once):
-        yield
 
 
 def approve(script: str, *arguments: str) -> subprocess.Popen[str]:

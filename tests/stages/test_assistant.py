@@ -2,15 +2,13 @@
 
 import json
 import random
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
+from tests.stages.in_process import run_stages, write_system
 from tidemill.files import read_json, sha256_file
 from tidemill.tasks._predictor import Predictor
 from tidemill.tokens.tokenizers import fit_vocabulary
@@ -88,14 +86,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit_vocabulary(texts, "wordpiece", 300).save(str(folder / "words" / "tokenizer.json"))
     system = json.loads(json.dumps(SYSTEM))
     system["tokenize"]["tokenizer"]["sha256"] = sha256_file(folder / "words" / "tokenizer.json")
-    with (folder / "params.yaml").open("w") as stream:
-        YAML().dump({"systems": {"assistant": system}}, stream)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["stage", "assistant"])
-        for stage in ("ingest", "validate", "tokenize", "train", "evaluate"):
-            import_module(f"pipelines.{stage}").main()
-    return folder / "artifacts" / "assistant"
+    write_system(folder, "assistant", system)
+    return run_stages(folder, "assistant")
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 import json
 import random
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
+from tests.stages.in_process import run_stages, write_system
 from tidemill.errors import TidemillError
 from tidemill.files import read_json
 from tidemill.tasks._predictor import Predictor
@@ -61,14 +59,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stories += [{"title": "no lines"}, stories[0]]
     (folder / "raw").mkdir()
     (folder / "raw" / "stories.json").write_text(json.dumps(stories), encoding="utf-8")
-    with (folder / "params.yaml").open("w") as stream:
-        YAML().dump({"systems": {"stories": SYSTEM}}, stream)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["stage", "stories"])
-        for stage in ("ingest", "validate", "tokenize", "train", "evaluate"):
-            import_module(f"pipelines.{stage}").main()
-    return folder / "artifacts" / "stories"
+    write_system(folder, "stories", SYSTEM)
+    return run_stages(folder, "stories")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import json
 import random
-import sys
-from importlib import import_module
 
 import pandas as pd
 import pytest
 
 from tests.projects import Project
+from tests.stages.in_process import STAGES, run_stages
 from tidemill.files import read_json
 from tidemill.tasks._predictor import Predictor
 
@@ -41,13 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.params(other=OTHER)
     made.run("tidemill", "new", "topics", "--source", "news.jsonl")
     made.commit()
-    with pytest.MonkeyPatch.context() as patch:  # in this process, where the heavy libraries are loaded once
-        patch.chdir(made.folder)
-        patch.setattr(sys, "argv", ["stage", "topics"])
-        for name, value in made.environment.items():
-            patch.setenv(name, value)
-        for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "register"):
-            import_module(f"pipelines.{stage}").main()
+    run_stages(made.folder, "topics", *STAGES, "register", environment=made.environment)
     return made
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tidemill.tasks._behaviour import Behaviour, TextBehaviour
 from tidemill.tasks._probes import (
+    Change,
     Probe,
     Probing,
     Rows,
@@ -23,7 +24,6 @@ from tidemill.tasks._probes import (
 if TYPE_CHECKING:
     from tidemill.tasks._predictor import Predictor
 
-Change = Callable[[Rows], Rows]
 TEXT = ["text"]
 SURE = 0.99
 """A probability that needs not rise further."""

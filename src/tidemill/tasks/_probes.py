@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Rows = pd.DataFrame
 Edit = Callable[[str], str]
+Change = Callable[[Rows], Rows]
 
 LONG = 10_000
 """Characters of a very long text."""
@@ -36,7 +37,7 @@ class Probe:
     kind: Kind
     expects: str
     """What must hold, for the report."""
-    change: Callable[[Rows], Rows]
+    change: Change
     """The rows that it changes, changed, under the index they had."""
     answer: Callable[["Predictor", Rows], Rows]
     """The model's answers, with what a reader is told of each in the column `told`."""
@@ -55,7 +56,7 @@ class Probing:
     """The rows as they are changed and asked, where that is not whole."""
 
 
-def edited(columns: Sequence[str], edit: Edit) -> Callable[[Rows], Rows]:
+def edited(columns: Sequence[str], edit: Edit) -> Change:
     """A change of texts; rows that it leaves as they are, are left out."""
 
     def change(rows: Rows) -> Rows:

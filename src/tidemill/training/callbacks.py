@@ -4,6 +4,7 @@ Each callback's state is in the checkpoint, so a resumed training is the same as
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -146,10 +147,11 @@ class Checkpoints(lightning.Callback):
 
 
 class Progress(lightning.Callback):
-    """A line every few seconds: step, loss, accuracy, rows a second, time left."""
+    """A line every few seconds, fewer in a log: step, loss, accuracy, rows a second, time left."""
 
-    def __init__(self, rows_per_batch: int, epochs: int, seconds: float = 2.0) -> None:
-        self.rows_per_batch, self.epochs, self.seconds = rows_per_batch, epochs, seconds
+    def __init__(self, rows_per_batch: int, epochs: int) -> None:
+        self.rows_per_batch, self.epochs = rows_per_batch, epochs
+        self.seconds = 2.0 if sys.stdout.isatty() else 10.0
         self.started = self.printed = time.monotonic()
         self.first_step = self.done = 0
         self.tokens: torch.Tensor | int = 0

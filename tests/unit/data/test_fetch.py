@@ -10,12 +10,12 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from range_server import Site, running_site
+from range_server import Site
 
 from tidemill.config import Download, Member
 from tidemill.data.fetch import fetch
@@ -25,17 +25,7 @@ CONTENT = random.Random(0).randbytes(3_000_000)
 PIN = sha256(CONTENT).hexdigest()
 WRONG = "0" * 64
 
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running_site() as site:
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def a_file(*addresses: str, pin: str = PIN, name: str | None = "file") -> Download:

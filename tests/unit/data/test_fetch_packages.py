@@ -9,12 +9,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from hashlib import sha256, sha512
 from pathlib import Path
 
 import pytest
-from range_server import Site, running_site
+from range_server import Site
 
 from tests.projects import ROOT
 from tidemill.config import Download, load_project
@@ -24,16 +23,7 @@ from tidemill.errors import TidemillError
 
 SOURCE, WHEEL = b"the source archive", b"the wheel"
 
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running_site() as site:
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
@@ -124,32 +114,27 @@ def answers(*command: str) -> str:
     return done.stdout
 
 
+def fetch_member(folder: Path, address: str, archive: str, path: str, member: str) -> bytes:
+    """Fetch one file of a package, both pinned by their SHA-256; return its content."""
+    pinned = {"from": [address], "sha256": archive, "members": {"file": {"path": path, "sha256": member}}}
+    fetch({"package": [Download.model_validate(pinned)]}, folder / "data")
+    return (folder / "data/package/file").read_bytes()
+
+
 def test_a_real_python_package(tmp_path: Path) -> None:
     answers(sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(tmp_path), "six==1.17.0")
-    members = {
-        "six.py": {
-            "path": "six-1.17.0/six.py",
-            "sha256": "c51c91f703d3d4b3696c923cb5fec213e05e75d9215393befac7f2fa6a3904df",
-        }
-    }
-    wanted = {"from": ["pypi:six==1.17.0"], "members": members}
-    pin = "ff70335d468e7eb6ec65b95b99d3a2836546063f63acc5171de367e834932a81"
-    fetch({"six": [Download.model_validate(wanted | {"sha256": pin})]}, tmp_path / "data")
-    assert b"Benjamin Peterson" in (tmp_path / "data/six/six.py").read_bytes()
+    member = "c51c91f703d3d4b3696c923cb5fec213e05e75d9215393befac7f2fa6a3904df"
+    archive = "ff70335d468e7eb6ec65b95b99d3a2836546063f63acc5171de367e834932a81"
+    brought = fetch_member(tmp_path, "pypi:six==1.17.0", archive, "six-1.17.0/six.py", member)
+    assert b"Benjamin Peterson" in brought
 
 
 def test_a_real_npm_package(tmp_path: Path) -> None:
     answers("npm", "view", "is-number@7.0.0", "version")
-    members = {
-        "index.js": {
-            "path": "package/index.js",
-            "sha256": "04255e482e181687823a95b207802ddd32e746c65dce4c95a5176fc192735960",
-        }
-    }
-    wanted = {"from": ["npm:is-number@7.0.0"], "members": members}
-    pin = "7b75c1057198cf97696909a9bee176c9c5e9bcb5b03bf3ecef2f484defadd51e"
-    fetch({"number": [Download.model_validate(wanted | {"sha256": pin})]}, tmp_path / "data")
-    assert b"is-number" in (tmp_path / "data/number/index.js").read_bytes()
+    member = "04255e482e181687823a95b207802ddd32e746c65dce4c95a5176fc192735960"
+    archive = "7b75c1057198cf97696909a9bee176c9c5e9bcb5b03bf3ecef2f484defadd51e"
+    brought = fetch_member(tmp_path, "npm:is-number@7.0.0", archive, "package/index.js", member)
+    assert b"is-number" in brought
 
 
 def test_a_real_debian_package(tmp_path: Path) -> None:

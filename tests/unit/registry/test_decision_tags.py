@@ -2,32 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.proposals import as_it_was, proposed_project
 from tidemill.errors import TidemillError
 from tidemill.registry import champion, decision_tags, promotion
 from tidemill.registry.audit import audit
 from tidemill.registry.decision_log import Entry
 from tidemill.registry.tracking import connect
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A project with two challengers and no champion."""
-    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
-
-
-@pytest.fixture
-def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The same, as it was before any decision."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(once)
-    with as_it_was(once):
-        yield once
 
 
 def tag(version: str, decision: str, by: str = "Grace <grace@localhost>", comment: str = "as the report says") -> None:

@@ -3,12 +3,12 @@
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.proposals import GRACE, as_it_was, propose, proposed_project, start
+from tests.unit.registry.proposals import GRACE, propose, start
 from tidemill.errors import TidemillError
 from tidemill.registry import champion, decision_file, promotion, proposals, signing, tracking
 from tidemill.registry.audit import audit, repair
@@ -16,20 +16,6 @@ from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import Identity
 
 ADA = Identity("Ada L. <ADA@localhost>", "git")
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A project with two challengers, the second the better one, and no champion."""
-    return proposed_project(tmp_path_factory.mktemp("proposed"), empty_store)
-
-
-@pytest.fixture
-def proposed(once: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The same, as it was before any decision."""
-    monkeypatch.chdir(once)
-    with as_it_was(once):
-        yield once
 
 
 def alias() -> str | None:

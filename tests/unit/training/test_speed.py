@@ -16,7 +16,7 @@ from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, matmul
 from tidemill.training.callbacks import _tokens
 from tidemill.training.fit import Outcome, fit
-from tidemill.training.utilisation import mfu
+from tidemill.training.utilisation import mfu, peak_memory
 
 SPEC = {"vocabulary": 50, "length": 8, "end": 0}
 SHAPE = Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.1)
@@ -100,6 +100,12 @@ def test_padding_is_no_token() -> None:
     assert _tokens({"pixels": torch.zeros(2, 9)}) == 0
 
 
+def test_the_peak_of_memory_counts_what_was_let_go_again() -> None:
+    before = peak_memory()
+    np.ones(before // 8 + 10_000_000)
+    assert peak_memory() >= before + 60_000_000
+
+
 def test_utilisation_is_that_of_the_published_formula() -> None:
     network = models.build(Params(name="gpt2"), {"vocabulary": 50257, "length": 1024})
     weights = 124_439_808 - 1024 * 768
@@ -107,5 +113,7 @@ def test_utilisation_is_that_of_the_published_formula() -> None:
     assert network.flops_per_token == 6 * weights + 12 * 12 * 768 * 1024
     found = mfu(network, 100_000, "NVIDIA H100 80GB HBM3", params)
     assert found == pytest.approx(network.flops_per_token * 1e5 / 989e12)
+    slower = mfu(network, 100_000, "NVIDIA H100 PCIe", params)
+    assert slower == pytest.approx(network.flops_per_token * 1e5 / 756e12)
     assert mfu(network, 100_000, "NVIDIA H100 80GB HBM3", Training()) is None
     assert mfu(torch.nn.Linear(2, 2), 100_000, "NVIDIA H100 80GB HBM3", params) is None

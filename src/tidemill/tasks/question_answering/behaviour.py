@@ -7,6 +7,7 @@ import pandas as pd
 
 from tidemill.tasks._behaviour import TextBehaviour
 from tidemill.tasks._probes import (
+    Change,
     Edit,
     Probe,
     Probing,
@@ -76,7 +77,7 @@ def _own(params: TextBehaviour) -> Probe:
     return _confidence(params.name, change, upwards=params.raises is not None)
 
 
-def _same(name: str, change: Callable[[Rows], Rows], carried: Edit = str) -> Probe:
+def _same(name: str, change: Change, carried: Edit = str) -> Probe:
     """The answer stays, but for what `carried` makes of it, and for what SQuAD does not count."""
     return Probe(name, "invariance", "the same answer", change, answers, _is_same(carried))
 
@@ -89,7 +90,7 @@ def _is_same(carried: Edit) -> Callable[[Rows, Rows, Rows], "pd.Series[bool]"]:
     return behaved
 
 
-def _confidence(name: str, change: Callable[[Rows], Rows], upwards: bool) -> Probe:
+def _confidence(name: str, change: Change, upwards: bool) -> Probe:
     def behaved(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
         low, high = (before, after) if upwards else (after, before)
         return low[CONFIDENCE] < high[CONFIDENCE]
@@ -97,7 +98,7 @@ def _confidence(name: str, change: Callable[[Rows], Rows], upwards: bool) -> Pro
     return Probe(name, "direction", f"{'more' if upwards else 'less'} sure of its answer", change, answers, behaved)
 
 
-def _answered(name: str, change: Callable[[Rows], Rows]) -> Probe:
+def _answered(name: str, change: Change) -> Probe:
     """There is an answer out of the text, or none."""
 
     def behaved(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
@@ -107,7 +108,7 @@ def _answered(name: str, change: Callable[[Rows], Rows]) -> Probe:
     return Probe(name, "minimum function", "an answer out of the text, or none", change, answers, behaved)
 
 
-def _silent(name: str, change: Callable[[Rows], Rows]) -> Probe:
+def _silent(name: str, change: Change) -> Probe:
     return Probe(
         name,
         "minimum function",

@@ -1,7 +1,7 @@
 """What is asked of a language model beyond the test set."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from tidemill.tasks import text_generation
 from tidemill.tasks._behaviour import TextBehaviour
 from tidemill.tasks._probes import (
+    Change,
     Probe,
     Probing,
     Rows,
@@ -74,7 +75,7 @@ def _own(params: TextBehaviour, column: Sequence[str]) -> Probe:
     return _likelihood(params.name, change, less=params.raises is not None)
 
 
-def _as_likely(name: str, change: Callable[[Rows], Rows]) -> Probe:
+def _as_likely(name: str, change: Change) -> Probe:
     return Probe(name, "invariance", f"as likely, to {SLIGHT} bits a byte", change, likelihoods, _is_as_likely)
 
 
@@ -82,7 +83,7 @@ def _is_as_likely(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]"
     return (after["loss"] - before["loss"]).abs() <= SLIGHT
 
 
-def _likelihood(name: str, change: Callable[[Rows], Rows], less: bool) -> Probe:
+def _likelihood(name: str, change: Change, less: bool) -> Probe:
     def behaved(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
         low, high = (before, after) if less else (after, before)
         return low["loss"] < high["loss"]
@@ -90,7 +91,7 @@ def _likelihood(name: str, change: Callable[[Rows], Rows], less: bool) -> Probe:
     return Probe(name, "direction", f"{'less' if less else 'more'} likely", change, likelihoods, behaved)
 
 
-def _gone_on_with(name: str, change: Callable[[Rows], Rows]) -> Probe:
+def _gone_on_with(name: str, change: Change) -> Probe:
     def behaved(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
         return after["confidence"].between(0, 1, inclusive="right")
 
