@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test ui deploy bench lint setup lock browser
+.PHONY: run test ui deploy bench lint setup lock programs
 
 run: setup
 	@tidemill fetch
@@ -20,7 +20,7 @@ run: setup
 	@echo
 	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
 
-test: setup browser
+test: setup programs
 	@python -m pytest -n 2 --dist loadfile
 
 ui: setup
@@ -46,5 +46,5 @@ setup: .venv/.stamp
 lock: setup
 	@python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
-browser:
-	@scripts/browser.sh
+programs:
+	@scripts/test_programs.sh

@@ -7,12 +7,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
 from tests.dvc_repositories import DvcRepository, quiet_environment
+from tests.postgresql import PostgreSQL, programs, running_postgresql
 from tests.projects import ROOT, Project
 from tests.unit.registry.proposals import as_it_was, proposed_project
 
@@ -26,19 +28,35 @@ def _interruptible() -> None:
 @pytest.fixture(scope="session")
 def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the API of a Prefect server of its own, on a free port, with its own database."""
-    folder = tmp_path_factory.mktemp("prefect-server")
+    with running_prefect(tmp_path_factory.mktemp("prefect-server")) as url:
+        yield url
+
+
+@contextmanager
+def running_prefect(folder: Path, **settings: str) -> Iterator[str]:
+    """Start a Prefect server that keeps its files in `folder`; give the address of its API."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = quiet_environment(folder) | settings
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=quiet_environment(folder), stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api/health", server)
         yield f"http://127.0.0.1:{port}/api"
     finally:
         server.terminate()
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server."""
+    if (binaries := programs()) is None:
+        pytest.skip("PostgreSQL's server is not installed here")
+    with running_postgresql(binaries) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,14 @@ import json
 import re
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import running_prefect
 from tests.dvc_repositories import DvcRepository
+from tests.postgresql import PostgreSQL
 
 NewRepository = Callable[[str], DvcRepository]
 
@@ -215,6 +218,18 @@ def test_a_cached_run_starts_neither_prefect_nor_torch(new_repository: NewReposi
     assert "dvc.repo" in imported
     assert not {"prefect", "torch", "mlflow"} & imported
     assert not (repository.folder.parent / "prefect").exists()
+
+
+def test_with_a_server_on_postgresql(repository: DvcRepository, postgresql: PostgreSQL, tmp_path: Path) -> None:
+    database = postgresql.new_database("prefect").replace("postgresql:", "postgresql+asyncpg:")
+    (tmp_path / "server").mkdir()
+    with running_prefect(tmp_path / "server", PREFECT_SERVER_DATABASE_CONNECTION_URL=database) as url:
+        repository.environment["PREFECT_API_URL"] = url
+        run = make(repository).flow()
+        assert run.returncode == 0, run.stdout
+        assert last_run(url)["state"]["type"] == "COMPLETED"
+    assert not list((tmp_path / "server").rglob("prefect.db"))
+    assert "up to date" in repository.repro()
 
 
 def test_without_a_server_configured(new_repository: NewRepository) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.proposals import GRACE
+from tests.postgresql import PostgreSQL
+from tests.unit.registry.proposals import GRACE, proposed_project
 from tidemill.registry import champion, promotion, tracking
 from tidemill.registry.audit import audit
 
@@ -85,7 +86,7 @@ def approve(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[3]}-{step[1]}-{step[2]}")
-def test_killed_between_two_steps(proposed: None, step: tuple[str, str, int, str]) -> None:
+def test_killed_between_two_steps(proposed: Path, step: tuple[str, str, int, str]) -> None:
     killed = approve(KILLED + APPROVE, "1", "grace", *map(str, step))
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
@@ -102,7 +103,20 @@ def test_killed_between_two_steps(proposed: None, step: tuple[str, str, int, str
     assert entry in entries
 
 
-def test_of_twenty_at_once_one_wins(proposed: None) -> None:
+def test_of_twenty_at_once_one_wins(proposed: Path) -> None:
+    assert_one_of_twenty_wins()
+
+
+def test_of_twenty_at_once_one_wins_in_postgresql(
+    tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = postgresql.new_database("race")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.chdir(proposed_project(tmp_path, store))
+    assert_one_of_twenty_wins()
+
+
+def assert_one_of_twenty_wins() -> None:
     race = subprocess.run(
         [sys.executable, "-c", RACE],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -49,14 +49,21 @@ def propose(project: Path, seed: int, wrong: int) -> str:
     return str(register("bars", system, folder)["version"])
 
 
-def proposed_project(folder: Path, empty_store: Path) -> Path:
-    """A project with an MLflow store of its own and two challengers, the second the better one, without a champion."""
-    store = folder / ".tidemill" / "mlflow"
-    store.mkdir(parents=True)
-    shutil.copyfile(empty_store, store / "mlflow.db")
+def proposed_project(folder: Path, store: Path | str) -> Path:
+    """A project with two challengers, the second the better one, without a champion.
+
+    Args:
+        store: An empty SQLite store, which is copied, or the address of another.
+    """
+    own = folder / ".tidemill" / "mlflow"
+    own.mkdir(parents=True)
     (folder / "requirements").symlink_to(ROOT / "requirements")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        if isinstance(store, Path):
+            shutil.copyfile(store, own / "mlflow.db")
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        else:
+            patch.setenv("MLFLOW_TRACKING_URI", store)
         patch.chdir(folder)
         start(folder)
         assert [propose(folder, seed=0, wrong=9), propose(folder, seed=1, wrong=3)] == ["1", "2"]

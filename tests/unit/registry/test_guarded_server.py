@@ -17,14 +17,19 @@ from tidemill.registry.identity import identity
 PEOPLE = {name: secrets.token_urlsafe(16) for name in ("admin", "trainer", "reviewer")}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address, once it answers."""
     folder = tmp_path_factory.mktemp("server")
+    if request.param == "sqlite":
+        store, people = f"sqlite:///{folder}/mlflow.db", f"sqlite:///{folder}/auth.db"
+    else:
+        database = request.getfixturevalue("postgresql")
+        store, people = database.new_database("guarded"), database.new_database("people")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (folder / "auth.ini").write_text(
-        "[mlflow]\ndefault_permission = READ\nadmin_username = admin\ndatabase_uri = sqlite:///auth.db\n"
+        f"[mlflow]\ndefault_permission = READ\nadmin_username = admin\ndatabase_uri = {people}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     settings = {
@@ -35,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "tidemill-guarded", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--port", str(port), "--workers", "1", "--backend-store-uri", store]
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(command, cwd=folder, env=settings, stdout=log, stderr=log, start_new_session=True) as process,
