@@ -1,19 +1,18 @@
 """Promotions that are killed between any two steps, and twenty at once: the alias and the log always agree in the end."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fault.kills import ROOT, Step, run_killed
 from tests.postgresql import PostgreSQL
 from tests.unit.registry.proposals import GRACE, proposed_project
 from tidemill.registry import champion, promotion, tracking
 from tidemill.registry.audit import audit
 
-ROOT = Path(__file__).parents[2]
 APPROVE = """
 import sys
 from tidemill.errors import TidemillError
@@ -49,47 +48,23 @@ for group in range(4):  # four processes of five threads, none of which has open
 for child in children:
     os.waitpid(child, 0)
 """
-KILLED = """
-import os, signal, sys
-from mlflow import MlflowClient
-from tidemill.registry import decision_file
-place, name, turn, when = {"client": MlflowClient, "file": decision_file}[sys.argv[3]], sys.argv[4], int(sys.argv[5]), sys.argv[6]
-real, calls = getattr(place, name), [0]
-def step(*arguments, **options):
-    calls[0] += 1
-    if calls[0] == turn and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = real(*arguments, **options)
-    if calls[0] == turn and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-setattr(place, name, step)
-"""
+CLIENT, FILE = "mlflow:MlflowClient", "tidemill.registry.decision_file"
 STEPS = [
-    ("client", "create_experiment", 1, "after"),
-    ("client", "create_run", 1, "after"),
-    ("client", "rename_experiment", 1, "after"),
-    ("client", "log_param", 1, "after"),
-    ("client", "set_registered_model_alias", 1, "before"),
-    ("client", "set_registered_model_alias", 1, "after"),
-    ("client", "log_param", 2, "after"),
-    ("file", "bring_up_to_date", 2, "before"),
-    ("file", "bring_up_to_date", 2, "after"),
+    Step(CLIENT, "create_experiment", 1, "after"),
+    Step(CLIENT, "create_run", 1, "after"),
+    Step(CLIENT, "rename_experiment", 1, "after"),
+    Step(CLIENT, "log_param", 1, "after"),
+    Step(CLIENT, "set_registered_model_alias", 1, "before"),
+    Step(CLIENT, "set_registered_model_alias", 1, "after"),
+    Step(CLIENT, "log_param", 2, "after"),
+    Step(FILE, "bring_up_to_date", 2, "before"),
+    Step(FILE, "bring_up_to_date", 2, "after"),
 ]
 
 
-def approve(script: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.Popen(
-        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[3]}-{step[1]}-{step[2]}")
-def test_killed_between_two_steps(proposed: Path, step: tuple[str, str, int, str]) -> None:
-    killed = approve(KILLED + APPROVE, "1", "grace", *map(str, step))
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_killed_between_two_steps(proposed: Path, step: Step) -> None:
+    run_killed(APPROVE, "1", "grace", step=step)
     client = tracking.connect()
     found, (entries, wrong) = champion.find(client, "bars"), audit(client, "bars")
     assert not any("without a decision" in line for line in wrong)  # the log tells which of the two it is

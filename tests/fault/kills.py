@@ -1,0 +1,47 @@
+"""Processes that kill themselves between two steps of what they do."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+KILLED = """
+import os, signal, sys
+from importlib import import_module
+place, name, turn, when = sys.argv[1:5]
+place = getattr(import_module(place.split(":")[0]), place.split(":")[1]) if ":" in place else import_module(place)
+real, calls = getattr(place, name), [0]
+def step(*arguments, **options):
+    calls[0] += 1
+    if calls[0] == int(turn) and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer = real(*arguments, **options)
+    if calls[0] == int(turn) and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+setattr(place, name, step)
+del sys.argv[1:5]
+"""
+
+
+class Step(NamedTuple):
+    """The turn of a function, and whether the kill comes before or after it."""
+
+    place: str
+    """Its module, or `module:class`."""
+    name: str
+    turn: int
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.when}-{self.name}-{self.turn}"
+
+
+def run_killed(script: str, *arguments: str, step: Step) -> None:
+    """Run a script in the working folder, and see it killed at the step."""
+    command = [sys.executable, "-c", KILLED + script, *map(str, step), *arguments]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
