@@ -5,14 +5,12 @@ measured is the scheduling and not the cores. The ways take turns, in one invoca
 
     python benchmarks/parallel_dvc.py --rounds 5 --wait 1 --jobs 8
 
-Others that run DVC's stages at once need other versions of DVC and typer: install each in an environment of its own
+What else runs DVC's stages at once may need other versions of DVC: install it in an environment of its own
 and name its command, whose own folder then comes first on PATH:
 
     pip install paraffin 'sqlmodel<0.0.25'
-    pip install dask4dvc 'typer<0.10' 'click<8.2' 'setuptools<80'
 
     --peer 'paraffin=ENV/bin/paraffin submit && paraffin worker --jobs 8 --timeout 2'
-    --peer 'dask4dvc=ENV/bin/dask4dvc repro --max-workers 8 --no-leave'
 
 Each way runs in a repository of its own. The flow uses the Prefect server of PREFECT_API_URL; without one the time to
 start a temporary one is part of it.

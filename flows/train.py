@@ -60,9 +60,14 @@ def main(
         Console().print(plan_table(plan))
         return
     os.environ.update({**PREFECT_DEFAULTS, **os.environ})
+    from httpx import TransportError
+
     from flows.pipeline import train
 
-    state = train(stages, downstream, force, keep_going, jobs, limits, return_state=True)
+    try:
+        state = train(stages, downstream, force, keep_going, jobs, limits, return_state=True)
+    except TransportError:
+        sys.exit("error: Prefect's server answers no more; what the stages have made is kept: start it, and run again")
     sys.exit(0 if state.is_completed() else 130 if state.is_cancelled() else 1)
 
 

@@ -7,12 +7,17 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
+from tests.conftest import running_prefect
 from tests.dvc_repositories import DVC, DvcRepository
+
+NewRepository = Callable[[str], DvcRepository]
 
 STUBBORN = """
 trap 'exit 0' TERM INT   # claims to have ended well
@@ -123,3 +128,33 @@ def test_a_stage_that_another_process_runs_is_waited_for(repository: DvcReposito
     text, _ = flow.communicate()
     assert flow.returncode == 0, text
     assert "cached" in text
+
+
+def test_the_server_is_killed_and_the_next_run_goes_on(new_repository: NewRepository, tmp_path: Path) -> None:
+    repository = new_repository("repository")
+    repository.stages(
+        waits={
+            "cmd": "echo run >> runs; touch started; while [ ! -e go ]; do sleep 0.1; done; echo end > end",
+            "outs": ["end"],
+        },
+        follows={"cmd": "cat end > last", "deps": ["end"], "outs": ["last"]},
+    )
+    repository.environment["PREFECT_CLIENT_MAX_RETRIES"] = "1"
+    with running_prefect(tmp_path) as url, repository.start_flow(PREFECT_API_URL=url) as flow:
+        wait_for(repository.folder / "started", flow)
+        os.killpg(server_of(url).pid, signal.SIGKILL)
+        repository.write("go", "")
+        said, _ = flow.communicate()
+    assert flow.returncode == 1
+    assert "error: Prefect's server answers no more; what the stages have made is kept" in said
+
+    assert repository.flow().returncode == 0
+    assert repository.read("last") == "end\n"
+    assert repository.read("runs") == "run\n"  # what had ended was not done again
+    assert "up to date" in repository.repro()
+
+
+def server_of(url: str) -> psutil.Process:
+    """The process that was started to serve an address."""
+    port = str(urlsplit(url).port)
+    return next(one for one in psutil.process_iter(["cmdline"]) if {"prefect", port} <= set(one.info["cmdline"] or []))
