@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import running_prefect
-from tests.dvc_repositories import DvcRepository
+from tests.dvc_repositories import DVC, DvcRepository
 from tests.postgresql import PostgreSQL
 
 NewRepository = Callable[[str], DvcRepository]
@@ -68,6 +68,76 @@ def test_records_are_those_of_a_serial_repro(repository: DvcRepository, new_repo
     before = repository.read("dvc.lock")
     assert "up to date" in repository.repro()
     assert repository.read("dvc.lock") == before
+
+
+SCRIPT = """
+import json, pathlib, sys
+*sources, target = map(pathlib.Path, sys.argv[1:])
+found = "".join(part.read_text() for one in sources for part in ([one] if one.is_file() else sorted(one.iterdir())))
+if target.suffix == ".json":
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"avg_prec": len(found) / 1000, "points": [{"x": 0, "y": 1}, {"x": 1, "y": 0}]}))
+else:
+    target.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "test"):
+        (target / f"{split}.tsv").write_text(f"{found}{split}\\n")
+"""
+EXAMPLE = """
+vars: [{data: data}]
+stages:
+  prepare:
+    cmd: python src/stage.py parts/clean ${data}/prepared
+    deps: [parts/clean, src/stage.py]
+    params: [prepare.seed, prepare.split]
+    outs: [data/prepared]
+  featurize:
+    cmd: python src/stage.py data/prepared data/features
+    deps: [data/prepared, src/stage.py]
+    params: [featurize]
+    outs: [data/features]
+  train:
+    matrix: {trees: [10, 20]}
+    cmd: python src/stage.py data/features models/${item.trees}
+    deps: [data/features, src/stage.py]
+    outs: [{"models/${item.trees}": {persist: true, desc: a forest}}]
+  evaluate:
+    cmd: python src/stage.py models/10 models/20 eval/metrics.json
+    deps: [models/10, models/20, src/stage.py]
+    metrics: [{eval/metrics.json: {cache: false}}]
+params: [params.yaml]
+metrics: [eval/metrics.json]
+plots: [{ROC: {x: x, y: {eval/metrics.json: y}}}]
+artifacts: {forest: {path: models/10, type: model}}
+"""
+NESTED = """
+stages:
+  clean:
+    wdir: ..
+    cmd: python src/stage.py data/data.xml parts/clean
+    deps: [data/data.xml]
+    outs: [parts/clean]
+"""
+
+
+def test_a_repository_in_the_shape_of_dvcs_own_examples(
+    repository: DvcRepository, new_repository: NewRepository
+) -> None:
+    """Data under `dvc add`, folders, nested params, `matrix`, top-level metrics, plots and artifacts, a second dvc.yaml."""
+    serial = new_repository("serial")
+    for each in (repository, serial):
+        each.write("src/stage.py", SCRIPT)
+        each.write("data/data.xml", "<row/>\n")
+        each.write("params.yaml", "prepare: {split: 0.2, seed: 20170428}\nfeaturize: {max_features: 200}\n")
+        each.write("dvc.yaml", EXAMPLE)
+        each.write("parts/dvc.yaml", NESTED)
+        each.command(str(DVC), "add", "--quiet", "data/data.xml")
+    serial.repro()
+    run = repository.flow()
+    assert run.returncode == 0, run.stdout
+    assert "avg_prec" in repository.command(str(DVC), "metrics", "show")
+    assert repository.read("dvc.lock") == serial.read("dvc.lock")
+    assert repository.read("parts/dvc.lock") == serial.read("parts/dvc.lock")
+    assert "up to date" in repository.repro("--all-pipelines")
 
 
 def test_a_change_runs_what_it_touches_and_no_more(repository: DvcRepository, prefect_url: str) -> None:
