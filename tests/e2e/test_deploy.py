@@ -21,6 +21,18 @@ PREFECT = Path(sys.executable).with_name("prefect")
 WAIT = "[ -e go ] || { sleep 1000 & echo $! > child; wait; }; echo x > end"
 """A stage that waits for a process of its own until a file `go` is there."""
 
+ASKS = """
+import time
+from prefect import flow
+from prefect.flow_runs import suspend_flow_run
+
+@flow(persist_result=True)
+def asks():
+    time.sleep(2)  # a review reads the registry first; the first beat, sent beside it, must not come after the end
+    suspend_flow_run(timeout=None)
+"""
+BEATS = ("--job-variable", '{"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}}')
+
 
 class Deployed(DvcRepository):
     """A repository with the shipped deployments, brought up by the command behind `make deploy`."""
@@ -49,10 +61,10 @@ class Deployed(DvcRepository):
     def state(self, run: dict[str, Any]) -> str:
         return str(self.runs(id={"any_": [run["id"]]})[0]["state"]["name"])
 
-    def start_run(self) -> dict[str, Any]:
+    def start_run(self, deployment: str = "train/train") -> dict[str, Any]:
         """Start a run by the tool's own command; it is there, not yet begun."""
         known = {run["id"] for run in self.runs()}
-        self.prefect("deployment", "run", "train/train")
+        self.prefect("deployment", "run", deployment)
         return next(run for run in self.runs() if run["id"] not in known)
 
     def wait_for_stage(self) -> int:
@@ -98,7 +110,15 @@ def test_a_schedule_fires(deployed: Deployed) -> None:
 
 
 def test_a_dead_worker_is_noticed_and_another_goes_on(deployed: Deployed) -> None:
-    """The second run waits for the place of the first, and gets it once that is found dead; then it is cancelled."""
+    """The second run waits for the place of the first, and gets it once that is found dead; then it is cancelled.
+
+    A run that is suspended until a person decides is silent as well, and not dead.
+    """
+    deployed.write("flows/asks.py", ASKS)
+    deployed.command("git", "add", "flows/asks.py")
+    deployed.prefect("deploy", "flows/asks.py:asks", "--name", "asks", "--pool", "tidemill", *BEATS)
+    suspended = deployed.start_run("asks/asks")
+    deployed.until(lambda: deployed.state(suspended) == "Suspended")
     dead = deployed.start_run()
     stage = deployed.wait_for_stage()
     worker = [process for process in deployed.processes() if "prefect" in " ".join(process.cmdline())]
@@ -108,6 +128,7 @@ def test_a_dead_worker_is_noticed_and_another_goes_on(deployed: Deployed) -> Non
     assert deployed.state(dead) == "Running"
     waiting = deployed.start_run()
     deployed.until(lambda: deployed.state(dead) == "Crashed")
+    assert deployed.state(suspended) == "Suspended"
 
     stage = deployed.wait_for_stage()
     assert deployed.state(waiting) == "Running"
