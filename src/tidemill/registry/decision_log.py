@@ -21,6 +21,8 @@ FIRST = "0" * 64
 LONGEST = 6000
 """Characters MLflow takes for a param."""
 EXPERIMENT = "decisions/{}"
+DRAFT = "-{}"
+"""What its name ends with until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class DecisionLog:
         from mlflow.exceptions import MlflowException
 
         name = EXPERIMENT.format(self.system)
-        draft = self.client.create_experiment(f"{name}-{uuid4().hex}")
+        draft = self.client.create_experiment(name + DRAFT.format(uuid4().hex))
         self.client.create_run(draft, run_name=name)
         try:
             self.client.rename_experiment(draft, name)

@@ -32,8 +32,8 @@ def mfu(network: torch.nn.Module, tokens_per_second: float, device: str, params:
 
 def peak_memory() -> int:
     """Bytes that this process has held at most: of the GPU where it used one, else of the machine."""
-    if torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated()
+    if torch.cuda.is_available() and (held := torch.cuda.max_memory_allocated()):
+        return held
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

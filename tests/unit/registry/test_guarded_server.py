@@ -8,10 +8,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from tests.unit.registry.proposals import GRACE, ROOT, propose, start
+from tidemill.registry import champion, promotion, tracking
+from tidemill.registry.audit import audit
+from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import identity
 
 PEOPLE = {name: secrets.token_urlsafe(16) for name in ("admin", "trainer", "reviewer")}
@@ -63,35 +70,73 @@ def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def test_only_a_reviewer_moves_the_champion(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
+@pytest.fixture(scope="module")
+def people(server: str) -> None:
+    """A trainer and a reviewer of two models, with their rights, which the administrator gives."""
     from mlflow.server import get_app_client
 
-    def become(name: str) -> MlflowClient:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
-        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PEOPLE[name])
-        return MlflowClient(server)
+    with pytest.MonkeyPatch.context() as patch:
+        admin = become("admin", server, patch)
+        users = get_app_client("basic-auth", tracking_uri=server)
+        for name in ("trainer", "reviewer"):
+            users.create_user(name, PEOPLE[name])
+        for model in ("moved", "bars"):
+            admin.create_registered_model(model)
+            users.grant_user_permission("trainer", "registered_model", model, "EDIT")
+            users.grant_user_permission("reviewer", "registered_model", model, "MANAGE")
 
-    admin = become("admin")
-    users = get_app_client("basic-auth", tracking_uri=server)
-    for name in ("trainer", "reviewer"):
-        users.create_user(name, PEOPLE[name])
-    admin.create_registered_model("bars")
-    users.grant_user_permission("trainer", "registered_model", "bars", "EDIT")
-    users.grant_user_permission("reviewer", "registered_model", "bars", "MANAGE")
 
-    trainer = become("trainer")
-    trainer.create_model_version("bars", "s3://models/bars")
-    trainer.set_registered_model_alias("bars", "challenger", "1")
+def become(name: str, server: str, patch: pytest.MonkeyPatch) -> MlflowClient:
+    patch.setenv("MLFLOW_TRACKING_URI", server)
+    patch.setenv("MLFLOW_TRACKING_USERNAME", name)
+    patch.setenv("MLFLOW_TRACKING_PASSWORD", PEOPLE[name])
+    return MlflowClient(server)
+
+
+@pytest.mark.usefixtures("people")
+def test_only_a_reviewer_moves_the_champion(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = become("trainer", server, monkeypatch)
+    trainer.create_model_version("moved", "s3://models/bars")
+    trainer.set_registered_model_alias("moved", "challenger", "1")
     with pytest.raises(MlflowException, match="Permission denied"):
-        trainer.set_registered_model_alias("bars", "champion", "1")
+        trainer.set_registered_model_alias("moved", "champion", "1")
 
-    reviewer = become("reviewer")
-    reviewer.set_registered_model_alias("bars", "champion", "1")
+    reviewer = become("reviewer", server, monkeypatch)
+    reviewer.set_registered_model_alias("moved", "champion", "1")
     assert (identity().who, identity().source) == ("reviewer", "server")
 
     with pytest.raises(MlflowException, match="Permission denied"):
-        become("trainer").delete_registered_model_alias("bars", "champion")
-    assert str(become("reviewer").get_model_version_by_alias("bars", "champion").version) == "1"
+        become("trainer", server, monkeypatch).delete_registered_model_alias("moved", "champion")
+    assert str(become("reviewer", server, monkeypatch).get_model_version_by_alias("moved", "champion").version) == "1"
+
+
+@pytest.mark.usefixtures("people")
+def test_a_trainer_proposes_and_a_reviewer_approves(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements").symlink_to(ROOT / "requirements")
+    monkeypatch.chdir(tmp_path)
+    start(tmp_path)
+    trainer = become("trainer", server, monkeypatch)
+    assert propose(tmp_path, seed=0, wrong=3) == "1"
+    with pytest.raises(MlflowException, match="Permission denied"):
+        promotion.approve(tracking.connect(), "bars", "1", GRACE, "mine")
+    for name in ("decisions/bars", "decisions/bars-0f"):
+        with pytest.raises(MlflowException, match="Permission denied"):
+            trainer.create_experiment(name)
+    other = trainer.create_experiment("other")
+    with pytest.raises(MlflowException, match="Permission denied"):
+        trainer.rename_experiment(other, "decisions/bars")
+    assert champion.find(trainer, "bars") is None
+
+    reviewer = become("reviewer", server, monkeypatch)
+    entry = promotion.approve(tracking.connect(), "bars", "1", identity(), "fewer mistakes")
+    assert (entry.who, entry.identity, entry.champion_after) == ("reviewer", "server", "1")
+    assert audit(reviewer, "bars")[1] == []
+
+    trainer = become("trainer", server, monkeypatch)
+    log = DecisionLog(trainer, "bars")
+    forged = replace(entry, number=3, champion_after="2", previous=log.entries()[-1].sha256)
+    with pytest.raises(MlflowException, match="Permission denied"):
+        log.append(forged)
+    assert [one.state for one in log.entries()] == ["begun", "done"]
