@@ -4,6 +4,8 @@ The document follows `docs/reference/lineage.schema.json`. Nothing here needs DV
 known is null.
 """
 
+import fcntl
+import hashlib
 import os
 import platform
 import subprocess
@@ -81,12 +83,13 @@ def collect(
         run_id: its MLflow run.
         parent_run_id: the MLflow run that this one is part of, as of a sweep.
     """
-    entries = lock_entries(name)
+    records = _records(LOCK)
+    entries = _entries(name, records)
     return {
         "schema_version": SCHEMA_VERSION,
         "system": name,
         "code": code(),
-        "dvc": {"lock_sha256": _hash_if_there(LOCK), "stages": entries},
+        "dvc": {"lock_sha256": records and hashlib.sha256(records).hexdigest(), "stages": entries},
         "data": data_hashes(entries, system.source.path),
         "params": system.model_dump(mode="json", by_alias=True),
         "environment": environment(),
@@ -150,11 +153,28 @@ def code() -> dict[str, Any]:
 
 def lock_entries(name: str, lock: Path = LOCK) -> dict[str, Any]:
     """The entries of `dvc.lock` that a system's version is made from: those of all its stages before `register`."""
+    return _entries(name, _records(lock))
+
+
+def _records(lock: Path) -> bytes | None:
+    """The content of a `dvc.lock`, read while no other DVC command writes it; None if it is not there.
+
+    DVC writes the file in place, under the lock of its repository, which it gives up while the command of a stage runs.
+    """
+    if not lock.exists():
+        return None
+    guard = lock.parent / ".dvc" / "tmp" / "lock"
+    if not guard.exists():
+        return lock.read_bytes()
+    with guard.open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        return lock.read_bytes()
+
+
+def _entries(name: str, records: bytes | None) -> dict[str, Any]:
     from ruamel.yaml import YAML
 
-    if not lock.exists():
-        return {}
-    stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8")).get("stages", {})
+    stages = YAML(typ="safe").load(records).get("stages", {}) if records else {}
     own = {stage: entry for stage, entry in stages.items() if stage.endswith(f"@{name}")}
     return {stage: entry for stage, entry in own.items() if stage != f"register@{name}"}
 

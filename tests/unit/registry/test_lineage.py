@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from dvc.lock import Lock
 
 from tests.unit.registry.candidates import PARAMS
 from tidemill.config import load_system
@@ -77,6 +79,22 @@ def test_the_lock_and_ignored_files_are_no_dirt(repository: Path) -> None:
     found = collected()
     assert found["code"]["dirty"] is False
     assert found["dvc"]["lock_sha256"] == sha256_file(Path("dvc.lock"))
+
+
+def test_a_lock_that_dvc_is_writing_is_read_once_it_is_whole(repository: Path) -> None:
+    Path(".dvc/tmp").mkdir(parents=True)
+    writing = Lock(".dvc/tmp/lock")
+    whole = collected()["dvc"]
+
+    with writing, ThreadPoolExecutor() as other:
+        Path("dvc.lock").write_text("")
+        found = other.submit(lineage.lock_entries, "bars")
+        with pytest.raises(TimeoutError):
+            found.result(timeout=0.3)
+        Path("dvc.lock").write_text(LOCK)
+        writing.unlock()
+        assert found.result() == whole["stages"]
+        writing.lock()
 
 
 def test_a_dirty_tree_carries_its_difference(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
