@@ -1,5 +1,6 @@
 """What the training benchmarks share: the packed rows of a shipped system, our training, and a plain loop beside it."""
 
+import ctypes
 import io
 from collections.abc import Iterable
 from contextlib import redirect_stdout
@@ -19,6 +20,10 @@ from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Ragged, Shards
 from tidemill.training import determinism
 from tidemill.training.fit import fit
+from tidemill.training.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
+
+M_MMAP_THRESHOLD = -3
+"""Of `mallopt(3)`."""
 
 
 def packed(system: str) -> Path:
@@ -69,6 +74,15 @@ def as_torch_has_it(params: Training) -> None:
     torch.use_deterministic_algorithms(False)
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(params.threads)
+    _return_freed_memory()
+
+
+def _return_freed_memory() -> None:
+    """As glibc does by itself at its most patient: it has then seen tensors of 32 MiB come and go."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_MMAP_MAX, 65536)
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)
+    mallopt(M_TRIM_THRESHOLD, 64 << 20)
 
 
 def plain_loop(network: torch.nn.Module, task: Task, batches: Iterable[Any], params: Training) -> torch.nn.Module:

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from tidemill.config import Training
 from tidemill.tasks import Task
 from tidemill.tokens.batches import Batches
+from tidemill.training import memory
 from tidemill.training.callbacks import Checkpoints, Curve, Keeper, Point, Progress, Report
 from tidemill.training.learner import Learner
 from tidemill.training.utilisation import mfu
@@ -50,6 +51,7 @@ def fit(
         report: Called with the points of the curve, a batch of them at each checkpoint.
     """
     _quieten()
+    memory.keep_freed()
     folder.mkdir(parents=True, exist_ok=True)
     curve, keeper = Curve(params.log_every, report), Keeper(folder / BEST)
     progress = Progress(params.batch * params.accumulate, params.epochs)

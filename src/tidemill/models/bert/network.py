@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from tidemill.errors import TidemillError
+from tidemill.models._attention import attend
 from tidemill.models.bert import Params
 
 NORM_EPSILON = 1e-12
@@ -185,7 +186,7 @@ class Attention(nn.Module):
             for part in (self.query, self.key, self.value)
         )
         dropout = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(query, key, value, inside, dropout)
+        mixed = attend(query, key, value, inside, dropout)
         return mixed.transpose(1, 2).flatten(2)
 
 

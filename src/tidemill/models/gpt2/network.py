@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tidemill.models._attention import attend
 from tidemill.models.gpt2 import Params
 
 DEVIATION = 0.02
@@ -141,13 +142,13 @@ class Attention(nn.Module):
         queries, keys, values = by_head.permute(2, 0, 3, 1, 4)
         if cache is not None:
             keys, values = cache.extended(self.layer, keys, values)
-        mixed = functional.scaled_dot_product_attention(
+        mixed = attend(
             queries,
             keys,
             values,
-            attn_mask=_seen(places, keys.shape[2], states.device),
-            dropout_p=self.share if self.training else 0.0,
-            is_causal=places == keys.shape[2],
+            mask=_seen(places, keys.shape[2], states.device),
+            dropout=self.share if self.training else 0.0,
+            causal=places == keys.shape[2],
         )
         merged = mixed.transpose(1, 2).reshape(rows, places, width)
         output: torch.Tensor = self.dropout(self.output(merged))
