@@ -1,7 +1,7 @@
-"""Tell people what happens, through any webhook that takes `{"text": …}`: `python flows/notify.py https://hooks.slack.com/…`.
+"""Tell people what happens: `python flows/notify.py https://hooks.slack.com/…`, or any of Prefect's notification blocks.
 
-Off until this has been run once. It makes two objects on the Prefect server, a block and an automation, that its page
-then shows and changes; run again, it replaces them.
+Off until this has been run once. It makes an automation on the Prefect server, and for a URL a block, that its page then
+shows and changes; run again, it replaces them.
 """
 
 from datetime import timedelta
@@ -9,6 +9,8 @@ from typing import Annotated, cast
 from uuid import UUID
 
 import typer
+
+from tidemill.errors import TidemillError
 
 NAME = "Tell people"
 BLOCK = "tell-people"
@@ -20,23 +22,20 @@ BODY = (
 )
 
 
-def main(url: Annotated[str, typer.Argument(help="Where to post `{'text': …}`; kept as a secret.")]) -> None:
+WHERE = "A URL, which gets `{'text': …}` and is kept as a secret; or a block made on Prefect's page, as sendgrid-email/team."
+
+
+def main(where: Annotated[str, typer.Argument(help=WHERE)]) -> None:
     """Post a line when a run fails or crashes, a version waits for its review, or data drift."""
     from prefect.automations import Automation
-    from prefect.blocks.notifications import CustomWebhookNotificationBlock
     from prefect.events.actions import SendNotification
     from prefect.events.schemas.automations import EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    webhook = CustomWebhookNotificationBlock.model_validate(
-        {
-            "name": BLOCK,
-            "url": "{{address}}",
-            "secrets": {"address": url},
-            "json_data": {"text": "{{subject}}\n{{body}}"},
-        }
-    )
-    block = cast(UUID, webhook.save(BLOCK, overwrite=True))
+    try:
+        block = _webhook(where) if "://" in where else _made_before(where)
+    except TidemillError as error:
+        raise SystemExit(f"error: {error}") from error
     trigger = EventTrigger(
         posture=Posture.Reactive,
         match=ResourceSpecification({"prefect.resource.id": RESOURCES}),
@@ -50,6 +49,40 @@ def main(url: Annotated[str, typer.Argument(help="Where to post `{'text': …}`;
     _remove(NAME)
     Automation(name=NAME, trigger=trigger, actions=[action]).create()
     print(f"on: {', '.join(sorted(EVENTS))}; `prefect automation pause '{NAME}'` stops it")
+
+
+def _webhook(url: str) -> UUID:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    webhook = CustomWebhookNotificationBlock.model_validate(
+        {
+            "name": BLOCK,
+            "url": "{{address}}",
+            "secrets": {"address": url},
+            "json_data": {"text": "{{subject}}\n{{body}}"},
+        }
+    )
+    return cast(UUID, webhook.save(BLOCK, overwrite=True))
+
+
+def _made_before(slug: str) -> UUID:
+    """The block that somebody made on Prefect's page.
+
+    Raises:
+        TidemillError: there is none of this name, or it cannot notify.
+    """
+    from prefect.blocks.abstract import NotificationBlock
+    from prefect.blocks.core import Block
+
+    try:
+        block = Block.load(slug)
+    except ValueError as error:
+        raise TidemillError(
+            f"no block {slug!r} on the Prefect server: `prefect block ls` names them, and Blocks on its page makes one"
+        ) from error
+    if not isinstance(block, NotificationBlock):
+        raise TidemillError(f"the block {slug} notifies nobody: take one such as slack-webhook/… or sendgrid-email/…")
+    return cast(UUID, block._block_document_id)
 
 
 def _remove(name: str) -> None:
