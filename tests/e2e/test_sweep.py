@@ -3,6 +3,8 @@
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +33,8 @@ def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
     project.environment["PREFECT_API_URL"] = prefect_url
     command = ("python", "flows/sweep.py", "digits", "--jobs", "2")
     _killed_after(project, command, trials=2)
-    done = project.start(*command)
+    with _queued_experiment(project):
+        done = project.start(*command)
     assert done.returncode == 0, done.stderr
     assert "of 5 trials done, " in done.stderr and "taken up again" in done.stderr
 
@@ -47,6 +50,22 @@ def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
     found = load_system("digits", project.folder / "params.yaml")
     assert found.training.lr == pytest.approx(table["training.lr"][0])
     assert str(found.model.hidden) == table["model.hidden"][0]
+
+
+@contextmanager
+def _queued_experiment(project: Project) -> Iterator[None]:
+    """An experiment in DVC's own queue, worked off while the block runs."""
+    project.run(
+        "dvc", "exp", "run", "--queue", "--name", "queued", "-S", "systems.digits.training.lr=0.02", "train@digits"
+    )
+    project.run("dvc", "queue", "start")
+    yield
+    deadline = time.monotonic() + 120
+    while "Running" in (told := project.run("dvc", "queue", "status")) or "Queued" in told:
+        assert time.monotonic() < deadline, told
+        time.sleep(1)
+    assert "Success" in told
+    assert "queued" in project.run("dvc", "exp", "list", "--name-only").split()
 
 
 def _killed_after(project: Project, command: tuple[str, ...], trials: int) -> None:
