@@ -23,7 +23,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tidemill.cli.serving import renamed
+from tidemill.cli.serving import chosen, renamed
 from tidemill.errors import TidemillError
 from tidemill.serving import batch
 
@@ -33,7 +33,12 @@ REPORT_SECONDS = 5.0
 
 @flow(name="predict")
 def predict(
-    model: str, path: str, output: str | None = None, rows: int = batch.ROWS, columns: dict[str, str] | None = None
+    model: str,
+    path: str,
+    output: str | None = None,
+    rows: int = batch.ROWS,
+    columns: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Write the rows of a file again with `prediction`, `confidence` and the version that made them.
 
@@ -43,9 +48,10 @@ def predict(
         output: where to write; beside the input if not given.
         rows: rows in memory at once.
         columns: their column name by ours, `{"text": "review"}`.
+        options: how to answer, where the task has a choice, `{"temperature": 0.2}`.
     """
     try:
-        done = batch.predict(model, Path(path), _Page(), Path(output) if output else None, rows, columns)
+        done = batch.predict(model, Path(path), _Page(), Path(output) if output else None, rows, columns, options)
     except TidemillError as error:
         return Failed(message=str(error))
     create_markdown_artifact(f"`{done.output}`: {done.rows:,} rows by `{done.version}`", key="predictions")
@@ -84,10 +90,14 @@ def main(
     column: Annotated[
         list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator."),
+    ] = None,
 ) -> None:
     """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
     try:
-        state = predict(model, path, output, rows, renamed(column), return_state=True)
+        state = predict(model, path, output, rows, renamed(column), chosen(option), return_state=True)
     except TidemillError as error:
         sys.exit(f"error: {error}")
     sys.exit(f"error: {state.message}" if not state.is_completed() else None)

@@ -137,7 +137,7 @@ class Training(Params):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["32", "bf16", "16"] = "32"
     matmul: Literal["highest", "medium"] = "highest"
-    """How torch may multiply float32 matrices. `medium` is faster on some CPUs, AMD's among them; where it measures as
+    """How torch may multiply float32 matrices. `medium` is faster on some CPUs and slower on others; where it measures as
     less exact than float32 (`training/matmul.py`), the training says so and takes `highest`."""
     determinism: Literal["bitwise", "tolerance", "fast"] = "bitwise"
     threads: Annotated[int, Field(ge=1)] = 1

@@ -5,14 +5,19 @@ import random
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
+from typer.testing import CliRunner
 
 from tests.stages.in_process import run_stages, write_system
+from tidemill.cli import app
 from tidemill.errors import TidemillError
 from tidemill.files import read_json
 from tidemill.tasks._predictor import Predictor
 
+ROOT = Path(__file__).parents[2]
 SOUNDS = {"dog": "woof", "cat": "meow", "cow": "moo", "duck": "quack", "sheep": "baa"}
 NAMES = ["Anna", "Bela", "Carl", "Dora", "Egon", "Faye", "Gus", "Hana"]
 PLACES = ["barn", "town", "garden", "river", "wood"]
@@ -157,6 +162,67 @@ class TestMinimumFunction:
     def test_it_stops_where_asked(self, predictor: Predictor) -> None:
         assert "." not in told(predictor, "Anna hears", stop=["."])
 
-    def test_a_wrong_option_is_told(self, predictor: Predictor) -> None:
-        with pytest.raises(TidemillError, match="temprature"):
-            predictor.predict(["Anna"], temprature=1.0)
+    @pytest.mark.parametrize(
+        "options", [{"temprature": 1.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"new_tokens": 0}], ids=str
+    )
+    def test_a_wrong_option_is_told(self, predictor: Predictor, options: dict[str, float]) -> None:
+        (name,) = options
+        with pytest.raises(TidemillError, match=f"the option '{name}'.*there are: new_tokens, temperature"):
+            predictor.predict(["Anna"], **options)
+
+
+class TestRegistered:
+    """Once registered, it takes the options of a request by every way of asking."""
+
+    PROMPT = "Carl in the wood\n\nCarl hears the cow say"
+
+    @pytest.fixture(scope="class")
+    def project(self, made: Path) -> Path:
+        project = made.parents[1]
+        (project / "requirements").symlink_to(ROOT / "requirements")
+        run_stages(project, "stories", "register")
+        return project
+
+    @pytest.fixture(autouse=True)
+    def _inside(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        monkeypatch.chdir(project)
+
+    def test_by_mlflow(self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///.tidemill/mlflow/mlflow.db")
+        model = mlflow.pyfunc.load_model("models:/stories@challenger")
+        for options in (
+            {"temperature": 0.0, "new_tokens": 5, "stop": ["."]},
+            {"seed": 3, "top_k": 2, "top_p": 0.5},
+            {},
+        ):
+            (found,) = model.predict({"text": [self.PROMPT]}, params=options)["prediction"]
+            (expected,) = predictor.predict([self.PROMPT], **options)["prediction"]
+            assert found == expected
+        with pytest.raises(MlflowException, match="temperature"):
+            model.predict({"text": ["Anna"]}, params={"temperature": "warm"})
+        with pytest.raises(TidemillError, match="the option 'temperature'"):
+            model.predict({"text": ["Anna"]}, params={"temperature": -1.0})
+
+    def test_by_the_command_line(self, tmp_path: Path, predictor: Predictor) -> None:
+        prompts = tmp_path / "prompts.jsonl"
+        prompts.write_text("".join(json.dumps({"text": self.PROMPT + tail}) + "\n" for tail in ("", " moo.")))
+        asked = ["predict", "models:/stories@challenger", str(prompts), "--option", "temperature=0"]
+        done = CliRunner().invoke(app, [*asked, "--option", "new_tokens=6", "--option", 'stop=["."]'])
+        assert done.exit_code == 0, done.output
+        found = pd.read_json(tmp_path / "prompts.predictions.jsonl", lines=True)["prediction"]
+        rows = pd.read_json(prompts, lines=True)
+        expected = predictor.predict(rows, temperature=0.0, new_tokens=6, stop=["."])["prediction"]
+        assert list(found) == list(expected) and found[0] == " moo"
+
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [("warmth=1", "the option 'warmth'"), ("temperature", "is not NAME=VALUE"), ("stop=[", "is not NAME=VALUE")],
+    )
+    def test_a_wrong_option_on_the_command_line(self, tmp_path: Path, option: str, told: str) -> None:
+        prompts = tmp_path / "prompts.csv"
+        prompts.write_text("text\nAnna\n")
+        done = CliRunner().invoke(app, ["predict", "models:/stories@challenger", str(prompts), "--option", option])
+        error = str(done.exception)
+        assert error.startswith("error: ") and told in error and "\n" not in error
+        assert [path.name for path in tmp_path.iterdir()] == ["prompts.csv"]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,12 +22,19 @@ def predict(
     column: Annotated[
         list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator."),
+    ] = None,
 ) -> None:
     """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
     from tidemill.serving import batch
 
+    def tell(done: batch.Progress) -> None:
+        print(done, flush=True)
+
     with one_line():
-        print(batch.predict(model, path, lambda done: print(done, flush=True), output, rows, renamed(column)))
+        print(batch.predict(model, path, tell, output, rows, renamed(column), chosen(option)))
 
 
 def shadow(
@@ -53,8 +60,26 @@ def shadow(
 
 def renamed(columns: list[str] | None) -> dict[str, str]:
     """Their column name by ours, from `OURS=THEIRS`."""
-    found = [text.partition("=") for text in columns or ()]
+    return _pairs(columns, "--column", "OURS=THEIRS, as in text=review")
+
+
+def chosen(options: list[str] | None) -> dict[str, Any]:
+    """Options by name, from `NAME=VALUE`; a value is written as in `params.yaml`."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    form, found = "NAME=VALUE, as in temperature=0.2", {}
+    for name, value in _pairs(options, "--option", form).items():
+        try:
+            found[name] = YAML(typ="safe").load(value)
+        except YAMLError as error:
+            raise TidemillError(f"--option '{name}={value}' is not {form}: its value cannot be read") from error
+    return found
+
+
+def _pairs(texts: list[str] | None, flag: str, form: str) -> dict[str, str]:
+    found = [text.partition("=") for text in texts or ()]
     wrong = ["".join(parts) for parts in found if not all(parts)]
     if wrong:
-        raise TidemillError(f"--column {wrong[0]!r} is not OURS=THEIRS, as in text=review")
-    return {ours: theirs for ours, _, theirs in found}
+        raise TidemillError(f"{flag} {wrong[0]!r} is not {form}")
+    return {name: value for name, _, value in found}

@@ -127,7 +127,7 @@ def _curve(table: pd.DataFrame, name: str) -> str:
         if len(line):
             style: dict[str, Any] = {"marker": "o", "markersize": 4} if part == "val" else {"linewidth": 1}
             axes.plot(line["step"], line["value"], color=colour, label=label, **style)
-    axes.set(xlabel="step", ylabel=name)
+    axes.set(xlabel="step", ylabel=name.replace("_", " "))
     axes.legend(frameon=False, labelcolor=INK)
     last = table.sort_values("step").groupby("part")["value"].last()
     return _svg(figure, f"{name} over the steps; at the end " + ", ".join(f"{p} {v:.3f}" for p, v in last.items()))

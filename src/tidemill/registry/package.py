@@ -9,6 +9,7 @@ import pandas as pd
 
 import tidemill
 from tidemill import tasks
+from tidemill.config import Params
 from tidemill.errors import TidemillError
 
 REQUIREMENTS = (
@@ -35,7 +36,7 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
 
     Args:
         model: folder with `model.safetensors`, `config.json` and what else the task needs.
-        task: name of the task, whose `INPUTS` are the columns of the signature.
+        task: name of the task, whose `INPUTS` are the columns of the signature, and whose `Options` its params.
         examples: some rows as a user has them; the first two become the input example.
         folder: where to write; it must not exist.
 
@@ -44,7 +45,8 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
     """
     import mlflow
 
-    columns = list(tasks.load(task).INPUTS)
+    loaded = tasks.load(task)
+    columns = list(loaded.INPUTS)
     rows = examples[columns].head(2).reset_index(drop=True)
     encoded = [column for column in columns if isinstance(rows[column].iloc[0], bytes)]
     mlflow.pyfunc.save_model(
@@ -53,24 +55,47 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
         artifacts={"model": str(model)},
         code_paths=list(tidemill.__path__),
         model_config={"bytes": encoded},
-        signature=signature(columns, encoded),
+        signature=signature(columns, encoded, getattr(loaded, "Options", None)),
         input_example=rows.assign(**{column: rows[column].map(_base64) for column in encoded}),
         pip_requirements=pinned(REQUIREMENTS, Path("requirements")),
     )
     check_formats(folder)
 
 
-def signature(inputs: list[str], encoded: list[str]) -> Any:
+def signature(inputs: list[str], encoded: list[str], options: type[Params] | None = None) -> Any:
     """Text in a string column; a picture in one that takes bytes, base64 text, and pixels as array or nested list."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
     picture: Any = AnyType()
+    params: Any = None if options is None else _params(options)
     answers = [ColSpec(DataType.string, "prediction"), ColSpec(DataType.double, "confidence")]
     return ModelSignature(
         inputs=Schema([ColSpec(picture if name in encoded else DataType.string, name) for name in inputs]),
         outputs=Schema([*answers, ColSpec(Array(DataType.double), "probabilities")]),
+        params=params,
     )
+
+
+def _params(options: type[Params]) -> Any:
+    """What MLflow lets a request choose: each option with its type and default."""
+    from mlflow.types.schema import DataType, ParamSchema, ParamSpec
+
+    kinds = {
+        "integer": DataType.long,
+        "number": DataType.double,
+        "boolean": DataType.boolean,
+        "string": DataType.string,
+    }
+
+    def spec(name: str, described: dict[str, Any]) -> ParamSpec:
+        kind = next(one for one in described.get("anyOf", [described]) if one["type"] != "null")
+        listed = kind["type"] == "array"
+        single = kind["items"] if listed else kind
+        return ParamSpec(name, kinds[single["type"]], described["default"], shape=(-1,) if listed else None)
+
+    described = options.model_json_schema()["properties"]
+    return ParamSchema([spec(name, one) for name, one in described.items()])
 
 
 def pinned(packages: tuple[str, ...], locks: Path) -> list[str]:

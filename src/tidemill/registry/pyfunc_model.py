@@ -25,11 +25,15 @@ class TidemillModel(PythonModel):
     ) -> pd.DataFrame:
         """One row of `prediction`, `confidence` and `probabilities` for each row of input.
 
+        Args:
+            params: The task's options, as `{"temperature": 0.7}`; MLflow adds the defaults of the others.
+
         MLflow makes `{"text": ["a", "b"]}` one row that holds a list: it is taken for the two rows that are meant.
         """
         texts = [name for name in model_input if name not in self.encoded]
         rows = model_input.explode(texts, ignore_index=True) if texts else model_input
-        return self.predictor.predict(rows.assign(**{name: rows[name].map(_decoded) for name in self.encoded}))
+        decoded = rows.assign(**{name: rows[name].map(_decoded) for name in self.encoded})
+        return self.predictor.predict(decoded, **(params or {}))
 
 
 def _decoded(value: Any) -> Any:

@@ -16,6 +16,8 @@ SIGNATURE = "model.sig"
 """Stands beside the folder it is of."""
 PUBLIC_KEY = KEYS / "model-signing.pub"
 """Under git, so that whoever has the project can verify."""
+MLFLOWS_OWN = "registered_model_meta"
+"""Name and number of the version, which MLflow writes into a local store's files when it loads a `models:/` address."""
 
 
 def sign(folder: Path) -> Path:
@@ -72,11 +74,11 @@ def download(version: "ModelVersion", folder: Path) -> Path:
 
 
 def _hashing() -> Any:
-    """Every file counts, those that git would ignore as well."""
+    """Every file counts, those that git would ignore as well, but for the one that MLflow itself adds."""
     from model_signing import hashing
 
     config: Any = hashing.Config()  # type: ignore[no-untyped-call]
-    return config.set_ignored_paths(paths=[], ignore_git_paths=False)
+    return config.set_ignored_paths(paths=[MLFLOWS_OWN], ignore_git_paths=False)
 
 
 def _keys() -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from tidemill.errors import TidemillError
 from tidemill.files import finished_file, read_json, write_json
 from tidemill.serving import layouts
 from tidemill.serving.layouts import MADE, Chunk, Layout
-from tidemill.serving.loading import Loaded, load
+from tidemill.serving.loading import load
 from tidemill.tasks._predictor import Predictor
 
 ROWS = 4096
@@ -60,28 +60,37 @@ def predict(
     output: Path | None = None,
     rows: int = ROWS,
     columns: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Summary:
     """Write the rows of a file or folder again, with `prediction`, `confidence`, `version` and `reason`.
 
     The parts lie in a hidden folder beside the output until it is whole. The same call after a kill goes on with them,
-    unless the input, the version or `rows` have changed since: then it starts again.
+    unless the input, the version, `rows` or `options` have changed since: then it starts again.
 
     Args:
         address: The version, as `models:/digits@champion` or `models:/digits/3`.
         report: Called after each chunk.
         output: By default `<name>.predictions.<ending>` beside the input.
         columns: Their column name by ours, `{"text": "review"}`; without it those of the version's own source.
+        options: What the version's task lets a request choose, `{"temperature": 0.7}`.
 
     Raises:
-        TidemillError: there is no such version, or the input cannot be read or lacks a column.
+        TidemillError: there is no such version or option, or the input cannot be read or lacks a column.
     """
     layout = layouts.of(path, output)
     output = output or path.with_name(f"{path.name.removesuffix(path.suffix)}.predictions{layout.ending}")
     if path.resolve() in (output.resolve(), *output.resolve().parents):
         raise TidemillError(f"{output} is the input or lies in it: name another output")
-    loaded = load(address)
-    with _parts(output, {"version": loaded.name, "rows": rows, "input": _state(path)}) as folder:
-        parts = _written(loaded, layout, folder, rows, columns or loaded.columns, report)
+    loaded, options = load(address), options or {}
+    loaded.predictor.chosen(options)
+    job = {"version": loaded.name, "rows": rows, "input": _state(path), "options": options}
+
+    def answer(chunk: Chunk) -> pd.DataFrame:
+        found = answered(loaded.predictor, named(chunk, loaded.predictor, columns or loaded.columns), options)
+        return found.assign(confidence=found["confidence"].astype(float), version=loaded.name)[list(MADE)]
+
+    with _parts(output, job) as folder:
+        parts = _written(answer, layout, folder, rows, report)
         with finished_file(output) as whole:
             layout.join([part for part, _ in parts], whole)
         facts = [read_json(facts) for _, facts in parts]
@@ -89,15 +98,19 @@ def predict(
 
 
 def _written(
-    loaded: Loaded, layout: Layout, folder: Path, size: int, columns: dict[str, str], report: Report
+    answer: Callable[[Chunk], pd.DataFrame], layout: Layout, folder: Path, size: int, report: Report
 ) -> list[tuple[Path, Path]]:
-    """Each part with the file of its facts, which is written after it: without one the part is made again."""
+    """Each part with the file of its facts, which is written after it: without one the part is made again.
+
+    Args:
+        answer: Gives `prediction`, `confidence`, `version` and `reason` of each row of a chunk.
+    """
     parts, total, done, fresh, start = [], layout.total(), 0, 0, time.monotonic()
     for number, chunk in zip(count(), layout.chunks(size), strict=False):
         part, facts = folder / f"{number:08}", folder / f"{number:08}.json"
         if not facts.exists():
             _refuse_answered(chunk)
-            answers = _answers(loaded, named(chunk, loaded.predictor, columns))
+            answers = answer(chunk)
             with finished_file(part) as partial:
                 layout.write(chunk, answers, partial, first=number == 0)
             write_json(facts, {"rows": len(answers), "unanswered": int(answers["prediction"].isna().sum())})
@@ -130,29 +143,22 @@ def named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk:
     return Chunk(rows[list(predictor.task.INPUTS)], chunk.reasons, chunk.original)
 
 
-def _answers(loaded: Loaded, chunk: Chunk) -> pd.DataFrame:
-    """`prediction`, `confidence`, `version` and `reason` of each row of a chunk."""
-    found = answered(loaded.predictor, chunk)
-    found = found.assign(confidence=found["confidence"].astype(float), version=loaded.name)
-    return found[list(MADE)]
-
-
-def answered(predictor: Predictor, chunk: Chunk) -> pd.DataFrame:
+def answered(predictor: Predictor, chunk: Chunk, options: dict[str, Any] | None = None) -> pd.DataFrame:
     """All that is said of each row of a chunk, and the `reason` of each that has no answer."""
     reasons = pd.Series(chunk.reasons, dtype=object, index=chunk.rows.index)
-    found = _tolerant(predictor, chunk.rows[reasons.isna()]).reindex(chunk.rows.index)
+    found = _tolerant(predictor, chunk.rows[reasons.isna()], options or {}).reindex(chunk.rows.index)
     return found.assign(reason=reasons.where(reasons.notna(), found["reason"]))
 
 
-def _tolerant(predictor: Predictor, rows: pd.DataFrame) -> pd.DataFrame:
+def _tolerant(predictor: Predictor, rows: pd.DataFrame, options: dict[str, Any]) -> pd.DataFrame:
     """Answers of all rows that can be answered; halves that hold one that cannot are looked at by themselves."""
     try:
-        return predictor.predict(rows).assign(reason=None)
+        return predictor.predict(rows, **options).assign(reason=None)
     except TidemillError as error:
         if len(rows) == 1:
             return pd.DataFrame({"prediction": None, "confidence": None, "reason": str(error)}, index=rows.index)
     half = len(rows) // 2
-    return pd.concat([_tolerant(predictor, rows.iloc[:half]), _tolerant(predictor, rows.iloc[half:])])
+    return pd.concat([_tolerant(predictor, part, options) for part in (rows.iloc[:half], rows.iloc[half:])])
 
 
 @contextmanager

@@ -43,6 +43,8 @@ class Task(Protocol):
     """Optional: params of `augment`, as `training.augment`."""
     Behaviour: type[Params]
     """Params of a further change of test rows, as the entries of `evaluate.behaviours`."""
+    Options: type[Params]
+    """With `respond`: what a request may choose, and what holds where it does not."""
 
     def normalise(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """The content in its one form, in training as in service."""
@@ -96,7 +98,7 @@ class Task(Protocol):
         tokenizer: "Tokenizer | None",
         rows: "pd.DataFrame",
         spec: dict[str, Any],
-        options: dict[str, Any],
+        options: Any,
     ) -> "pd.DataFrame":
         """Optional: what a user gets for rows, where that is not `outputs`: prediction, confidence, probabilities."""
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from tidemill import models, tasks
+from tidemill.config import Params
 from tidemill.errors import TidemillError
 from tidemill.files import read_json
 from tidemill.models import CONFIG, TOKENIZER, WEIGHTS
@@ -36,20 +38,34 @@ class Predictor:
         Args:
             rows: A frame with the task's input columns, or, where there is one such column, a list or array of its
                 values: texts, encoded pictures, or pixels.
-            options: What the task's `respond` takes, e.g. `temperature=0.7`.
+            options: Those of the task's `Options`, e.g. `temperature=0.7`.
 
         Raises:
             TidemillError: a column is missing, a value cannot be read, or there is no such option.
         """
-        table = self._tabled(rows)
+        table, chosen = self._tabled(rows), self.chosen(options)
         if table.empty:
             return pd.DataFrame({"prediction": [], "confidence": [], "probabilities": []})
-        if hasattr(self.task, "respond"):
-            answers = self.task.respond(self.network, self.tokenizer, table, self.spec, options)
-            return answers.set_index(table.index)
-        if options:
+        if chosen is None:
+            return self.examine(table)
+        return self.task.respond(self.network, self.tokenizer, table, self.spec, chosen).set_index(table.index)
+
+    def chosen(self, options: dict[str, Any]) -> Params | None:
+        """The options of a request with the defaults of the others; None where the task has no options.
+
+        Raises:
+            TidemillError: an option is unknown or out of range.
+        """
+        kind: type[Params] | None = getattr(self.task, "Options", None)
+        if kind is None and options:
             raise TidemillError(f"{self.config['task']} takes no options; there is {next(iter(options))!r}")
-        return self.examine(table)
+        try:
+            return None if kind is None else kind.model_validate(options)
+        except ValidationError as error:
+            detail = error.errors()[0]
+            name = ".".join(str(part) for part in detail["loc"])
+            known = ", ".join(kind.model_fields) if kind else ""
+            raise TidemillError(f"the option {name!r}: {detail['msg']}; there are: {known}") from error
 
     def examine(self, table: pd.DataFrame) -> pd.DataFrame:
         """What is measured of rows in their normal form: as `answer` has it of the same rows in packed shards."""

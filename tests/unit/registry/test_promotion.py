@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from tests.unit.registry.proposals import GRACE, propose, start
@@ -157,6 +158,16 @@ def test_a_model_that_is_not_what_was_signed_is_refused_by_file(
     change(found / "model")
     with pytest.raises(TidemillError, match=re.escape(named)):
         signing.verify(found / "model")
+
+
+def test_a_model_that_mlflow_loaded_from_its_store_is_still_what_was_signed(
+    proposed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    client = tracking.connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.store_uri())
+    mlflow.pyfunc.load_model("models:/bars/1")
+    version = promotion.version_of(client, "bars", "1")
+    assert (signing.download(version, tmp_path) / "model/registered_model_meta").exists()
 
 
 def test_a_flipped_byte_in_the_registry_stops_the_promotion(proposed: Path) -> None:

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from tidemill import models
-from tidemill.errors import TidemillError
 from tidemill.models.gpt2 import Params
-from tidemill.tasks.text_generation.generation import Sampling, draw, generated, sampling_of, stream
+from tidemill.tasks.text_generation.generation import Sampling, draw, generated, stream
 from tidemill.tokens import bpe
 
 TEXTS = ["It is a truth universally acknowledged. 秦川雄帝宅，函谷壯皇居。 🙂🙃 naïve"] * 5
@@ -161,10 +160,3 @@ def test_half_a_character_is_never_streamed(tokenizer, spec):
 def test_a_text_ends_before_its_stop_and_none_of_it_is_streamed(tokenizer, spec, stop, expected):
     pieces = recited(tokenizer, spec, "one two\nthree\n\nfour", stop=stop)
     assert "".join(piece.text for piece in pieces) == expected
-
-
-@pytest.mark.parametrize("options", [{"temprature": 1.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"new_tokens": 0}])
-def test_a_wrong_option_is_named(options):
-    (name,) = options
-    with pytest.raises(TidemillError, match=name):
-        sampling_of(options)

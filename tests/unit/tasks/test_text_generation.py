@@ -12,6 +12,7 @@ from tidemill import models
 from tidemill.models.gpt2 import Params
 from tidemill.tasks import text_generation
 from tidemill.tasks.text_generation import text_baselines
+from tidemill.tasks.text_generation.generation import Sampling
 from tidemill.tokens import bpe
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
@@ -166,7 +167,7 @@ def test_training_lowers_the_loss_and_a_window_shows_the_token_to_come(tokenizer
 
 def test_a_prompt_is_gone_on_with(network, tokenizer, spec):
     rows = pd.DataFrame({"text": ["It is", ""]})
-    found = text_generation.respond(network, tokenizer, rows, spec, {"new_tokens": 5, "temperature": 0.0})
+    found = text_generation.respond(network, tokenizer, rows, spec, Sampling(new_tokens=5, temperature=0.0))
     assert found.columns.tolist() == ["prediction", "confidence", "probabilities"]
     assert all(isinstance(text, str) for text in found["prediction"])
     assert all(len(each) <= 5 for each in found["probabilities"])

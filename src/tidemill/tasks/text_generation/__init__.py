@@ -35,6 +35,7 @@ LOGITS = 2**26
 """Logits held at once where texts are scored."""
 
 Behaviour = _behaviour.TextBehaviour
+Options = generation.Sampling
 
 
 class Tokenize(Params):
@@ -123,15 +124,10 @@ def respond(
     tokenizer: "Tokenizer",
     rows: pd.DataFrame,
     spec: dict[str, Any],
-    options: dict[str, Any],
+    options: Options,
 ) -> pd.DataFrame:
-    """What follows each text: the continuation, the mean probability of its tokens, and that of each.
-
-    Args:
-        options: Those of `generation.Sampling`.
-    """
-    sampling = generation.sampling_of(options)
-    found = [generation.generated(network, tokenizer, prompt, spec, sampling) for prompt in rows["text"]]
+    """What follows each text: the continuation, the mean probability of its tokens, and that of each."""
+    found = [generation.generated(network, tokenizer, prompt, spec, options) for prompt in rows["text"]]
     return pd.DataFrame(
         {
             "prediction": [one.text for one in found],

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tidemill.config import Params
-from tidemill.errors import TidemillError
 
 if TYPE_CHECKING:
     import torch
@@ -45,22 +44,6 @@ class Generated:
     text: str = ""
     probabilities: list[float] = field(default_factory=list)
     """What the model gave each drawn token, before any of the sampling."""
-
-
-def sampling_of(options: dict[str, Any]) -> Sampling:
-    """Options of a request, checked.
-
-    Raises:
-        TidemillError: an option is unknown or out of range.
-    """
-    try:
-        return Sampling.model_validate(options)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        name = ".".join(str(part) for part in detail["loc"])
-        raise TidemillError(
-            f"the option {name!r}: {detail['msg']}; there are: {', '.join(Sampling.model_fields)}"
-        ) from error
 
 
 def generated(network: Any, tokenizer: "Tokenizer", prompt: str, spec: dict[str, Any], sampling: Sampling) -> Generated:
