@@ -25,6 +25,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
+from tidemill.cli.serving import Input
 from tidemill.config import Monitor, load_system
 from tidemill.errors import TidemillError
 from tidemill.files import read_json, write_json
@@ -97,14 +98,12 @@ def _markdown(finding: Finding, path: str) -> str:
 
 def main(
     system: Annotated[str, typer.Argument(help="A system of params.yaml.")],
-    path: Annotated[
-        str, typer.Argument(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
-    ],
+    path: Input,
     model: Annotated[str | None, typer.Option(help="Another version than the champion: models:/digits/3.")] = None,
     deployment: Annotated[str, typer.Option(help="What is started when params say so.")] = RETRAIN,
 ) -> None:
     """Compare new inputs with the champion's own. Exit code 3: a limit was passed."""
-    state = monitor(system, path, model, deployment, return_state=True)
+    state = monitor(system, str(path), model, deployment, return_state=True)
     if not state.is_completed():
         sys.exit(f"error: {state.message}")
     print(state.message)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 from uuid import UUID
 
 import typer
@@ -23,7 +23,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tidemill.cli.serving import chosen, renamed
+from tidemill.cli.serving import Column, Input, Model, Option, Output, Rows, chosen, renamed
 from tidemill.errors import TidemillError
 from tidemill.serving import batch
 
@@ -81,23 +81,17 @@ class _Page:
 
 
 def main(
-    model: Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")],
-    path: Annotated[
-        str, typer.Argument(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
-    ],
-    output: Annotated[str | None, typer.Option(help="Where to write; beside the input if not given.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows in memory at once.")] = batch.ROWS,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator."),
-    ] = None,
+    model: Model,
+    path: Input,
+    output: Output = None,
+    rows: Rows = batch.ROWS,
+    column: Column = None,
+    option: Option = None,
 ) -> None:
     """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
     try:
-        state = predict(model, path, output, rows, renamed(column), chosen(option), return_state=True)
+        columns, options = renamed(column), chosen(option)
+        state = predict(model, str(path), output and str(output), rows, columns, options, return_state=True)
     except TidemillError as error:
         sys.exit(f"error: {error}")
     sys.exit(f"error: {state.message}" if not state.is_completed() else None)

@@ -11,21 +11,19 @@ from tidemill.cli import _told
 from tidemill.cli._errors import one_line
 from tidemill.errors import TidemillError
 
+FILE = "A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures."
+Model = Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")]
+Input = Annotated[Path, typer.Argument(metavar="FILE", help=FILE)]
+Output = Annotated[Path | None, typer.Option(help="Where to write; beside the input if not given.")]
+Rows = Annotated[int, typer.Option(min=1, help="Rows in memory at once.")]
+Column = Annotated[list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")]
+Option = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator.")
+]
+
 
 def predict(
-    model: Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")],
-    path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
-    ],
-    output: Annotated[Path | None, typer.Option(help="Where to write; beside the input if not given.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows in memory at once.")] = 4096,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator."),
-    ] = None,
+    model: Model, path: Input, output: Output = None, rows: Rows = 4096, column: Column = None, option: Option = None
 ) -> None:
     """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
     from tidemill.serving import batch
@@ -39,15 +37,11 @@ def predict(
 
 def shadow(
     system: Annotated[str, typer.Argument(help="The system, as params.yaml names it.")],
-    inputs: Annotated[
-        Path, typer.Option(metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.")
-    ],
+    inputs: Annotated[Path, typer.Option(metavar="FILE", help=FILE)],
     labels: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column of what would have been right.")
     ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")
-    ] = None,
+    column: Column = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Have the challenger answer recorded inputs beside the champion: agreement, differences, metrics, latency."""
