@@ -1,5 +1,6 @@
 """Signed manifests of model files, as OpenSSF's model signing specifies them: any change to any file is found."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ SIGNATURE = "model.sig"
 """Stands beside the folder it is of."""
 PUBLIC_KEY = KEYS / "model-signing.pub"
 """Under git, so that whoever has the project can verify."""
-MLFLOWS_OWN = "registered_model_meta"
-"""Name and number of the version, which MLflow writes into a local store's files when it loads a `models:/` address."""
+LEFT_BY_LOADING = ("registered_model_meta", "**/__pycache__")
+"""What MLflow and Python write into a local store's files when `mlflow.pyfunc.load_model` loads a version there."""
 
 
 def sign(folder: Path) -> Path:
@@ -54,6 +55,8 @@ def verify(folder: Path, public_key: Path | None = None) -> None:
 def download(version: "ModelVersion", folder: Path) -> Path:
     """Bring a version's files and verify its model; the one way to a model that is to be loaded.
 
+    What an earlier load has left in the store is not brought along: compiled code would run unverified.
+
     Returns:
         The folder of the version's files: `model/` and the documents beside it.
 
@@ -66,6 +69,8 @@ def download(version: "ModelVersion", folder: Path) -> Path:
             f"{place} has no {SIGNATURE}: delete that version in MLflow, and "
             f"`dvc repro --single-item --force register@{version.name}` makes it again, signed"
         )
+    for left in [path for pattern in LEFT_BY_LOADING for path in (found / "model").glob(pattern)]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     try:
         verify(found / "model")
     except TidemillError as error:
@@ -74,11 +79,11 @@ def download(version: "ModelVersion", folder: Path) -> Path:
 
 
 def _hashing() -> Any:
-    """Every file counts, those that git would ignore as well, but for the one that MLflow itself adds."""
+    """Every file counts, those that git would ignore as well."""
     from model_signing import hashing
 
     config: Any = hashing.Config()  # type: ignore[no-untyped-call]
-    return config.set_ignored_paths(paths=[MLFLOWS_OWN], ignore_git_paths=False)
+    return config.set_ignored_paths(paths=[], ignore_git_paths=False)
 
 
 def _keys() -> tuple[Path, Path]:

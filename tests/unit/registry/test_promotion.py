@@ -1,12 +1,14 @@
 """Promotion with a real store: who may, what stops it, the way back, and what the log and the alias say after it."""
 
+import os
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from tests.unit.registry.proposals import GRACE, propose, start
@@ -160,14 +162,17 @@ def test_a_model_that_is_not_what_was_signed_is_refused_by_file(
         signing.verify(found / "model")
 
 
-def test_a_model_that_mlflow_loaded_from_its_store_is_still_what_was_signed(
-    proposed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_model_that_mlflow_loaded_from_its_store_is_still_what_was_signed(proposed: Path, tmp_path: Path) -> None:
     client = tracking.connect()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.store_uri())
-    mlflow.pyfunc.load_model("models:/bars/1")
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    load = "import mlflow; mlflow.pyfunc.load_model('models:/bars/1')"
+    environment = settings | {"MLFLOW_TRACKING_URI": tracking.store_uri()}
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True, capture_output=True)
     version = promotion.version_of(client, "bars", "1")
-    assert (signing.download(version, tmp_path) / "model/registered_model_meta").exists()
+    [stored] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("registered_model_meta")
+    assert list(stored.parent.rglob("*.pyc"))
+    found = signing.download(version, tmp_path)
+    assert not list(found.rglob("*.pyc"))
 
 
 def test_a_flipped_byte_in_the_registry_stops_the_promotion(proposed: Path) -> None:
