@@ -215,6 +215,22 @@ class TestRegistered:
         expected = predictor.predict(rows, temperature=0.0, new_tokens=6, stop=["."])["prediction"]
         assert list(found) == list(expected) and found[0] == " moo"
 
+    def test_asked_once(self, predictor: Predictor) -> None:
+        asked = [
+            "ask",
+            "models:/stories@challenger",
+            self.PROMPT,
+            "--option",
+            "temperature=0",
+            "--option",
+            "new_tokens=6",
+        ]
+        expected = told(predictor, self.PROMPT, new_tokens=6)
+        assert CliRunner().invoke(app, asked).output == f"{expected}\n"
+        assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)["prediction"] == expected
+        wrong = CliRunner().invoke(app, [*asked, "a second text"])
+        assert str(wrong.exception) == "error: it takes 1: text; there are 2"
+
     @pytest.mark.parametrize(
         ("option", "told"),
         [("warmth=1", "the option 'warmth'"), ("temperature", "is not NAME=VALUE"), ("stop=[", "is not NAME=VALUE")],

@@ -35,6 +35,32 @@ def predict(
         print(batch.predict(model, path, tell, output, rows, renamed(column), chosen(option)))
 
 
+def ask(
+    model: Model,
+    values: Annotated[
+        list[str],
+        typer.Argument(metavar="VALUE…", help="A text; a picture's file; or a question and a text, in this order."),
+    ],
+    option: Option = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Have a version answer once; what a text generator writes is shown as it comes."""
+    from tidemill.serving import single
+    from tidemill.serving.loading import load
+
+    with one_line():
+        options, predictor = chosen(option), load(model).predictor
+        row = single.row(predictor, values)
+        if predictor.streams and not as_json:
+            for piece in predictor.stream(row, **options):
+                print(piece, end="", flush=True)
+            print()
+            return
+        answer = predictor.predict(row, **options).iloc[0].to_dict()
+    told = f"{answer['prediction'] or '(no answer)'}  ({answer['confidence']:.0%} sure)"
+    print(json.dumps(answer, ensure_ascii=False, default=_plain) if as_json else told)
+
+
 def shadow(
     system: Annotated[str, typer.Argument(help="The system, as params.yaml names it.")],
     inputs: Annotated[Path, typer.Option(metavar="FILE", help=FILE)],
@@ -69,6 +95,11 @@ def chosen(options: list[str] | None) -> dict[str, Any]:
         except YAMLError as error:
             raise TidemillError(f"--option '{name}={value}' is not {form}: its value cannot be read") from error
     return found
+
+
+def _plain(value: Any) -> Any:
+    """What numpy holds, as JSON knows it."""
+    return value.tolist()
 
 
 def _pairs(texts: list[str] | None, flag: str, form: str) -> dict[str, str]:

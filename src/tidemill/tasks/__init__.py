@@ -102,6 +102,11 @@ class Task(Protocol):
     ) -> "pd.DataFrame":
         """Optional: what a user gets for rows, where that is not `outputs`: prediction, confidence, probabilities."""
 
+    def stream(
+        self, network: "torch.nn.Module", tokenizer: "Tokenizer | None", text: str, spec: dict[str, Any], options: Any
+    ) -> "Iterator[str]":
+        """Optional, with `respond`: the prediction for one text, piece by piece as it is made."""
+
     def score(self, predictions: "pd.DataFrame", spec: dict[str, Any]) -> "pd.DataFrame":
         """The predictions with figures of each row, among them its `loss`: the higher, the worse it went."""
 

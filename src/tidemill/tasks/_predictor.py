@@ -1,5 +1,6 @@
 """A trained model as one object: raw rows in, answers out, by the very way of its training."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,20 @@ class Predictor:
         if chosen is None:
             return self.examine(table)
         return self.task.respond(self.network, self.tokenizer, table, self.spec, chosen).set_index(table.index)
+
+    @property
+    def streams(self) -> bool:
+        """Whether an answer can be had piece by piece."""
+        return hasattr(self.task, "stream")
+
+    def stream(self, rows: pd.DataFrame | list[Any], **options: Any) -> Iterator[str]:
+        """The prediction for one row, each piece as soon as it is certain.
+
+        Raises:
+            TidemillError: as `predict` does.
+        """
+        [text] = self._tabled(rows)[self.task.INPUTS[0]]
+        yield from self.task.stream(self.network, self.tokenizer, text, self.spec, self.chosen(options))
 
     def chosen(self, options: dict[str, Any]) -> Params | None:
         """The options of a request with the defaults of the others; None where the task has no options.

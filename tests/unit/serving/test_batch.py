@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from tests.dvc_repositories import quiet_environment
 from tests.unit.registry.candidates import PARAMS, TEXT_PARAMS, picture, pictures, texts, write_candidate
+from tidemill.cli import app
 from tidemill.errors import TidemillError
 from tidemill.registry.registration import register
 from tidemill.registry.tracking import MODEL as MODEL_FILES
@@ -200,6 +202,30 @@ def stored(system: str) -> Path:
     run = connect().get_model_version(system, "1").run_id
     [signature] = Path(f".tidemill/mlflow/artifacts/{system}/{run}").rglob("model.sig")
     return signature.parent
+
+
+def test_one_row_asked_at_the_terminal(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "bar.png").write_bytes(picture(1, 200))
+    [drawn] = load("models:/bars/1").predictor.predict([picture(1, 200)]).to_dict("records")
+    shown = CliRunner().invoke(app, ["ask", "models:/bars/1", str(tmp_path / "bar.png")])
+    assert shown.output == f"{drawn['prediction']}  ({drawn['confidence']:.0%} sure)\n"
+    [said] = expected(pd.DataFrame({"text": ["very nice"]})).to_dict("records")
+    answer = json.loads(CliRunner().invoke(app, ["ask", MODEL, "very nice", "--json"]).output)
+    assert answer["prediction"] == said["prediction"]
+    assert answer["probabilities"] == pytest.approx(said["probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["models:/bars/1", "none.png"], "none.png is no picture that can be read: No such file"),
+        ([MODEL, "nice", "--option", "seed=1"], "text_classification takes no options; there is 'seed'"),
+        (["models:/reviews/9", "nice"], "models:/reviews/9 is not in the registry"),
+    ],
+)
+def test_a_wrong_question_is_told(project: Path, asked: list[str], told: str) -> None:
+    error = str(CliRunner().invoke(app, ["ask", *asked]).exception)
+    assert error.startswith("error: ") and told in error
 
 
 def test_killed_at_any_time_it_goes_on(project: Path, tmp_path: Path) -> None:

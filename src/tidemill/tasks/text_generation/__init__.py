@@ -137,6 +137,14 @@ def respond(
     )
 
 
+def stream(
+    network: "torch.nn.Module", tokenizer: "Tokenizer", text: str, spec: dict[str, Any], options: Options
+) -> Iterator[str]:
+    """What follows a text, each piece as soon as it is certain."""
+    for piece in generation.stream(network, tokenizer, text, spec, options):
+        yield piece.text
+
+
 def score(predictions: pd.DataFrame, spec: dict[str, Any]) -> pd.DataFrame:
     """The predictions with the `loss` of each text: bits per byte."""
     return predictions.assign(loss=predictions["nll"] / predictions["bytes"] / math.log(2))
