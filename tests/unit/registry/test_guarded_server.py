@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (folder / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\nadmin_username = admin\ndatabase_uri = {people}\n"
+        f"[mlflow]\nauth_cache_ttl_seconds = 60\ndefault_permission = READ\nadmin_username = admin\ndatabase_uri = {people}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     settings = {

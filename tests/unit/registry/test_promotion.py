@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.registry.proposals import GRACE, propose, start
 from tidemill.errors import TidemillError
-from tidemill.registry import champion, decision_file, promotion, proposals, signing, tracking
+from tidemill.registry import champion, decision_file, promotion, proposals, signers, signing, tracking
 from tidemill.registry.audit import audit, repair
 from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import Identity
@@ -192,7 +192,7 @@ def test_a_clone_without_the_private_key_signs_nothing_that_nobody_could_verify(
 ) -> None:
     clone = tmp_path / "clone"
     (clone / "keys").mkdir(parents=True)
-    shutil.copy(proposed / signing.PUBLIC_KEY, clone / "keys")
+    shutil.copy(proposed / signers.PUBLIC_KEY, clone / "keys")
     (clone / "model").mkdir()
     (clone / "model" / "config.json").write_text("{}")
     monkeypatch.chdir(clone)
