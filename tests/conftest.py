@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: repositories of small stages, proposed versions, a Prefect server."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -59,6 +61,22 @@ def postgresql() -> Iterator[PostgreSQL]:
         pytest.skip("PostgreSQL's server is not installed here")
     with running_postgresql(binaries) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real one, without a window."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The evaluate stage on a small project of its own, and its report as a browser shows it."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,21 +123,6 @@ def test_test_rows_ingested_anew_but_not_packed_are_noticed(project: Path) -> No
             evaluate.main()
     finally:
         rows.to_parquet(table)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

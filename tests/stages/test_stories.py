@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
@@ -15,6 +16,8 @@ from tests.stages.in_process import run_stages, write_system
 from tidemill.cli import app
 from tidemill.errors import TidemillError
 from tidemill.files import read_json
+from tidemill.serving.live import Live
+from tidemill.serving.service import application
 from tidemill.tasks._predictor import Predictor
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +233,21 @@ class TestRegistered:
         assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)["prediction"] == expected
         wrong = CliRunner().invoke(app, [*asked, "a second text"])
         assert str(wrong.exception) == "error: it takes 1: text; there are 2"
+
+    def test_over_http_piece_by_piece(self, predictor: Predictor) -> None:
+        asked = {"rows": [{"text": self.PROMPT}], "options": {"temperature": 0, "new_tokens": 6}}
+        expected = told(predictor, self.PROMPT, new_tokens=6)
+        live = Live("models:/stories@challenger", print)
+        with TestClient(application(live, "127.0.0.1", refresh=60), base_url="http://127.0.0.1") as client:
+            assert client.get("/health").json()["options"]["temperature"] == 0.8
+            assert client.post("/predict", json=asked).json()["answers"][0]["prediction"] == expected
+            with client.stream("POST", "/stream", json=asked) as response:
+                pieces = list(response.iter_text())
+            assert "".join(pieces) == expected
+            wrong = client.post("/stream", json={**asked, "options": {"temperature": -1}})
+            assert wrong.status_code == 422 and "the option 'temperature'" in wrong.json()["detail"]
+            two = client.post("/stream", json={"rows": [{"text": "a"}, {"text": "b"}]})
+            assert two.status_code == 422 and "to one row" in two.json()["detail"]
 
     @pytest.mark.parametrize(
         ("option", "told"),

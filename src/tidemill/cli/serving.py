@@ -1,6 +1,7 @@
 """Commands around registered versions: have them answer."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,6 +77,41 @@ def shadow(
     with one_line():
         found = shadow(system, inputs, labels, renamed(column))
     print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else "\n".join(_told.shadow(found)))
+
+
+def serve(
+    model: Model,
+    shadow: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The version to compare with it: models:/digits@challenger.")
+    ] = None,
+    canary: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of requests that the shadow answers instead.")
+    ] = 0.0,
+    record: Annotated[
+        Path | None, typer.Option(help="A file to append all rows and answers to, as JSON lines.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; beyond this machine, TIDEMILL_SERVE_TOKEN is asked for.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8000,
+    refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at where the aliases stand.")] = 30.0,
+) -> None:
+    """Answer over HTTP, and on a page; have a second version answer the same, unseen, and compare the two."""
+    import uvicorn
+
+    from tidemill.serving import service
+    from tidemill.serving.live import Live
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    with one_line():
+        if canary and not shadow:
+            raise TidemillError("--canary needs --shadow: the version that answers this share")
+        listener = service.listen(host, port)
+        app = service.application(Live(model, tell, shadow, canary, record), host, refresh)
+    print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
 
 
 def renamed(columns: list[str] | None) -> dict[str, str]:

@@ -1,13 +1,10 @@
 """The model as MLflow loads it: this file and the folder of weights and JSON, nothing pickled."""
 
-import base64
 from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
-
-from tidemill.errors import TidemillError
 
 
 class TidemillModel(PythonModel):
@@ -32,16 +29,7 @@ class TidemillModel(PythonModel):
         """
         texts = [name for name in model_input if name not in self.encoded]
         rows = model_input.explode(texts, ignore_index=True) if texts else model_input
-        decoded = rows.assign(**{name: rows[name].map(_decoded) for name in self.encoded})
-        return self.predictor.predict(decoded, **(params or {}))
-
-
-def _decoded(value: Any) -> Any:
-    """JSON has no bytes: there an encoded picture is base64 text."""
-    try:
-        return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-    except ValueError as error:
-        raise TidemillError(f"the text {value[:20]!r} is not the base64 of a picture: {error}") from error
+        return self.predictor.predict(rows, **(params or {}))
 
 
 mlflow.models.set_model(TidemillModel())

@@ -1,5 +1,6 @@
 """A picture in, one of several labels out."""
 
+import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from tidemill.config import Expectation, Fraction, Params, Validate
 from tidemill.data import expectations as expect
+from tidemill.errors import TidemillError
 from tidemill.tasks import _behaviour, _classification, _labels
 
 if TYPE_CHECKING:
@@ -54,8 +56,12 @@ class Augment(Params):
 
 
 def normalise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Pictures stay as they are: their size and colours are made alike when they become pixels."""
-    return rows
+    """Pictures as bytes or pixels; their size and colours are made alike when they become pixels.
+
+    Raises:
+        TidemillError: a text is not the base64 of a picture.
+    """
+    return rows.assign(image=rows["image"].map(_decoded))
 
 
 def clean(rows: pd.DataFrame) -> pd.DataFrame:
@@ -164,3 +170,11 @@ def _pixels(image: Any, shape: list[int]) -> np.ndarray:
 def _scaled(pixels: "torch.Tensor") -> "torch.Tensor":
     """Bytes (rows, height, width, channels) as numbers from 0 to 1, (rows, channels, height, width)."""
     return pixels.movedim(-1, 1).float() / 255
+
+
+def _decoded(value: Any) -> Any:
+    """JSON has no bytes: there an encoded picture is base64 text."""
+    try:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+    except ValueError as error:
+        raise TidemillError(f"the text {value[:20]!r} is not the base64 of a picture: {error}") from error
