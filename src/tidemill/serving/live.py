@@ -141,9 +141,11 @@ class Live:
 
 def _answers(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
     by.predictor.chosen(options)
+    missing = [name for name in by.predictor.task.INPUTS if name not in rows]
+    if missing:
+        raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
     start = time.perf_counter()
-    inputs = batch.named(Chunk(rows, [None] * len(rows), None), by.predictor, by.columns)
-    found = batch.answered(by.predictor, inputs, options)
+    found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
     return Answers(by.name, found, time.perf_counter() - start)
 
 

@@ -151,7 +151,7 @@ def test_an_alias_that_moves_is_followed(project: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({"rows": [{"review": "fine"}]}, "the input has no column 'text'; it has: review"),
+        ({"rows": [{"review": "fine"}]}, "the rows have no 'text'; they have: review"),
         ({"rows": [{"text": "fine"}], "options": {"seed": 1}}, "takes no options; there is 'seed'"),
         ({"rows": []}, "at least 1 item"),
         ({"rows": ROWS[:1] * 1001}, "at most 1000 items"),
