@@ -11,8 +11,9 @@ from tests.projects import DIGITS, REVIEWS, Project, write_digits, write_reviews
 
 STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
 SYSTEMS = {"digits": DIGITS, "reviews": REVIEWS}
-UNDECLARED = ("params.yaml", ".tidemill", ".git", "requirements", "dvc.lock", "dvc.yaml", "raw")
-"""Read, but not as an input: DVC's own files, the tracking store, and what lineage only records."""
+UNDECLARED = ("params.yaml", ".tidemill", ".git", "requirements", "dvc.lock", "dvc.yaml", "raw", "keys")
+"""Read, but not as an input: DVC's own files, the tracking store, what lineage only records, and whose signatures
+count, which changes nothing of what is signed and is made by the first version that is registered."""
 CARRIED_ALONG = ("src/tidemill",)
 """The registry copies the house's code into each version, so that it loads where Tidemill is not installed."""
 

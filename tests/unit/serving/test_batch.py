@@ -162,9 +162,10 @@ def flipped(file: Path) -> None:
             lambda files: (files / "model.sig").unlink(),
             r"models:/reviews/1 has no model\.sig: .* makes it again, signed",
         ),
-        (lambda files: shutil.copy(files / "report.html", files / "model.sig"), "is not what was signed"),
+        (lambda files: shutil.copy(files / "report.html", files / "model.sig"), r"model\.sig is no signature"),
+        (lambda files: shutil.copy(stored("bars") / "model.sig", files), "is not what was signed"),
     ],
-    ids=["flipped byte", "added file", "swapped config", "no signature", "other signature"],
+    ids=["flipped byte", "added file", "swapped config", "no signature", "other file", "signature of another"],
 )
 def test_what_is_not_as_signed_is_refused(
     project: Path, reviews: pd.DataFrame, tmp_path: Path, change: Callable[[Path], object], named: str
