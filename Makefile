@@ -21,7 +21,7 @@ run: setup
 	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
 
 test: setup programs
-	@python -m pytest -n 2 --dist loadfile
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: setup
 	@scripts/ui.sh
