@@ -9,7 +9,7 @@ from typing import Any
 from prefect import Task, flow, get_client, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
@@ -26,6 +26,7 @@ from flows.graph import (
     width,
 )
 from flows.report import links, markdown, result_table
+from flows.runners import chosen_runner
 from flows.schedule import Schedule
 from flows.stages import Outcome, StageRunner, stage_environment
 
@@ -37,7 +38,7 @@ class CancelledOnPageError(Exception):
     """Somebody has cancelled the flow run on Prefect's page."""
 
 
-@flow(name="train")  # its task runner is a pool of threads without bound: how many run at once is the schedule's to say
+@flow(name="train", task_runner=chosen_runner())
 def train(
     stages: list[str] | None = None,
     downstream: bool = False,
@@ -88,49 +89,62 @@ def _run(plan: Plan, schedule: Schedule, force: bool, environment: dict[str, str
         try:
             while True:
                 for address in schedule.start():
-                    upstream = [futures[need] for need in plan[address].needs]
-                    futures[address] = _task(plan[address], runner, force, outcomes).submit(wait_for=upstream)
+                    stage = plan[address]
+                    unchanged = not stage.reasons and all(outcomes[need].kind == "unchanged" for need in stage.needs)
+                    upstream = [futures[need] for need in stage.needs]
+                    futures[address] = _task(address).submit(stage, runner, force, unchanged, wait_for=upstream)
                     futures[address].add_done_callback(partial(_put, ended, address))
                 if not schedule.running:
                     return outcomes
                 address = _next(ended)
-                outcome = outcomes.setdefault(address, Outcome("failed", 0.0, "Prefect ended its task"))
-                schedule.end(address, succeeded=not outcome.failed)
+                outcomes[address] = _outcome(futures[address])
+                schedule.end(address, succeeded=not outcomes[address].failed)
         finally:
             runner.stop()
             for address in schedule.running:
                 futures[address].wait()
 
 
-def _task(stage: Stage, runner: StageRunner, force: bool, outcomes: dict[str, Outcome]) -> Task[..., Any]:
-    """Wrap one stage; it is tried once more only where it was stopped from outside: killed, or the machine failed it.
+def _task(address: str) -> Task[..., Any]:
+    """The task of a stage; it is tried once more only where it was stopped from outside: killed, or the machine failed it.
 
     A stage that ended with an error of its own would end so again, after the same time.
     """
-    unchanged = not stage.reasons and all(outcomes[need].kind == "unchanged" for need in stage.needs)
-
-    def run_stage() -> State[Any]:
-        outcome = Outcome("unchanged", 0.0)
-        if not unchanged:
-            run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
-            outcome = runner.run(stage.address, get_run_logger().info, force, run_id)
-        outcomes[stage.address] = outcome
-        pages = [] if unchanged or outcome.failed else links(stage)
-        if pages:
-            create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
-        return _state(outcome)
-
-    def stopped_from_outside(*_: object) -> bool:
-        return outcomes[stage.address].kind == "interrupted"
-
     return Task(
-        run_stage,
-        name=stage.address,
-        task_run_name=stage.address,
+        _run_stage,
+        name=address,
+        task_run_name=address,
         cache_policy=NO_CACHE,
         retries=1,
-        retry_condition_fn=stopped_from_outside,
+        retry_condition_fn=_stopped_from_outside,
     )
+
+
+def _run_stage(stage: Stage, runner: StageRunner, force: bool, unchanged: bool) -> State[Outcome]:
+    """Run one stage, perhaps in another process than the flow's: all that it needs comes to it, and all goes back."""
+    outcome = Outcome("unchanged", 0.0)
+    if not unchanged:
+        run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
+        outcome = runner.run(stage.address, get_run_logger().info, force, run_id)
+    pages = [] if unchanged or outcome.failed else links(stage)
+    if pages:
+        create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
+    return _state(outcome)
+
+
+def _stopped_from_outside(_task: Task[..., Any], _run: TaskRun, state: State[Outcome]) -> bool:
+    return _told(state).kind == "interrupted"
+
+
+def _outcome(future: PrefectFuture[Any]) -> Outcome:
+    future.wait()
+    return _told(future.state)
+
+
+def _told(state: State[Outcome]) -> Outcome:
+    """What a task's state says of its stage; a task that lost its process says nothing."""
+    told = state.result(raise_on_failure=False) if state.is_final() and state.data is not None else None
+    return told if isinstance(told, Outcome) else Outcome("failed", 0.0, state.message or "Prefect lost its task")
 
 
 def _put(ended: queue.Queue[str], address: str, _future: PrefectFuture[Any]) -> None:
@@ -152,18 +166,18 @@ def _check_page() -> None:
         raise CancelledOnPageError
 
 
-def _state(outcome: Outcome) -> State[Any]:
+def _state(outcome: Outcome) -> State[Outcome]:
     match outcome.kind:
         case "ran":
-            return Completed(message=f"ran in {outcome.seconds:.1f} s")
+            return Completed(message=f"ran in {outcome.seconds:.1f} s", data=outcome)
         case "restored":
-            return Completed(name="Cached", message="its outputs came back from DVC's run cache")
+            return Completed(name="Cached", message="its outputs came back from DVC's run cache", data=outcome)
         case "unchanged":
-            return Completed(name="Cached", message="nothing it reads or writes has changed")
+            return Completed(name="Cached", message="nothing it reads or writes has changed", data=outcome)
         case "cancelled":
-            return Cancelled(message=f"ended after {outcome.seconds:.1f} s")
+            return Cancelled(message=f"ended after {outcome.seconds:.1f} s", data=outcome)
         case "failed" | "interrupted":
-            return Failed(message=outcome.message)
+            return Failed(message=outcome.message, data=outcome)
 
 
 def _final_state(plan: Plan, outcomes: dict[str, Outcome]) -> State[Any]:

@@ -11,10 +11,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
+from uuid import uuid4
+
+from dvc.repo import Repo
+from filelock import FileLock, Timeout
 
 WORKER = Path(__file__).with_name("worker.py")
 THREAD_VARIABLES = (
@@ -27,6 +32,8 @@ THREAD_VARIABLES = (
 )
 PROGRESS_SECONDS = 5.0
 """A progress bar redraws itself many times a second; its line is passed on at most this often, and at its end."""
+ALIVE_SECONDS = 1.0
+"""How often a process that runs stages of another's flow looks whether that flow still wants them."""
 LAST_LINES = 15
 """Lines of a failed stage's output that are kept to tell why."""
 
@@ -89,17 +96,21 @@ class Lines:
 class StageRunner:
     """Runs stages of the DVC repository in the current folder, as many at once as it is asked to.
 
-    Use it as a context manager: leaving it ends the stages that still run, with every process they started.
+    Use it as a context manager: leaving it ends the stages that still run, with every process they started. Sent to
+    another process, it is that process's own runner there, and ends its stages when this one stops or is gone.
     """
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], alive: str | None = None) -> None:
         self._environment = environment
         self._worker: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._controls: set[socket.socket] = set()
         self._stopped = False
+        name = alive or Path(Repo.find_root(), ".dvc", "tmp", f"flow-{uuid4().hex}.lock")
+        self._alive = FileLock(name, thread_local=False)  # held for as long as the flow wants its stages
 
     def __enter__(self) -> Self:
+        self._alive.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,6 +118,9 @@ class StageRunner:
         if self._worker:
             self._channel.close()
             self._worker.wait()
+
+    def __reduce__(self) -> tuple[Callable[..., "StageRunner"], tuple[object, ...]]:
+        return _runner_elsewhere, (tuple(self._environment.items()), self._alive.lock_file)
 
     def run(
         self,
@@ -130,6 +144,16 @@ class StageRunner:
             self._stopped = True
             for control in self._controls:
                 control.shutdown(socket.SHUT_WR)
+        self._alive.release()
+        Path(self._alive.lock_file).unlink(missing_ok=True)
+
+    def end_with_flow(self) -> None:
+        """Return when the flow of another process has stopped or is gone, and this runner with it."""
+        while True:
+            with suppress(Timeout):
+                self._alive.acquire(timeout=0)
+                return self.__exit__()
+            time.sleep(ALIVE_SECONDS)
 
     @contextmanager
     def _started(self, request: dict[str, object]) -> Iterator[tuple[int, socket.socket]]:
@@ -172,6 +196,14 @@ class StageRunner:
         socket.send_fds(self._channel, [message], descriptors)
         if not self._channel.recv(64):
             raise ChildProcessError("the process that starts the stages has died; run again")
+
+
+@cache
+def _runner_elsewhere(environment: tuple[tuple[str, str], ...], alive: str) -> StageRunner:
+    """The one runner of this process for a flow in another."""
+    runner = StageRunner(dict(environment), alive)
+    threading.Thread(target=runner.end_with_flow, daemon=True).start()
+    return runner
 
 
 def stage_environment(at_once: int) -> dict[str, str]:
