@@ -1,6 +1,7 @@
 """Commands around registered versions: have them answer."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -97,6 +98,8 @@ def serve(
     refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at where the aliases stand.")] = 30.0,
 ) -> None:
     """Answer over HTTP, and on a page; have a second version answer the same, unseen, and compare the two."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core a request, and as many at once as there are cores
+
     import uvicorn
 
     from tidemill.serving import service

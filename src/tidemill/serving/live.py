@@ -1,6 +1,7 @@
 """Versions that answer requests as they come: one that answers, and one beside it that is only compared with it."""
 
 import json
+import os
 import queue
 import threading
 import time
@@ -56,6 +57,7 @@ class Live:
         self._waiting: queue.Queue[Asked | None] = queue.Queue(BEHIND)
         self._tally: Tally | None = None
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(_at_once())
         self._main.look()
         self.refresh()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -87,7 +89,7 @@ class Live:
         by, other = self.main, self.shadow
         if other and _lot(rows) < self._canary:
             by, other = other, by
-        answers = _answers(by, rows, options)
+        answers = self._answers(by, rows, options)
         if other or self._record:
             self._put(Asked(rows, options, answers, other, time.time()))
         return answers
@@ -103,6 +105,16 @@ class Live:
         self._waiting.put(None)
         self._thread.join()
 
+    def _answers(self, by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
+        by.predictor.chosen(options)
+        missing = [name for name in by.predictor.task.INPUTS if name not in rows]
+        if missing:
+            raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
+        with self._free:
+            start = time.perf_counter()
+            found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
+            return Answers(by.name, found, time.perf_counter() - start)
+
     def _put(self, asked: Asked) -> None:
         try:
             self._waiting.put_nowait(asked)
@@ -114,7 +126,7 @@ class Live:
     def _work(self) -> None:
         while asked := self._waiting.get():
             try:
-                other = _answers(asked.other, asked.rows, asked.options) if asked.other else None
+                other = self._answers(asked.other, asked.rows, asked.options) if asked.other else None
                 if other:
                     self._count(asked, other)
                 if self._record:
@@ -139,14 +151,14 @@ class Live:
         return self._tally
 
 
-def _answers(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
-    by.predictor.chosen(options)
-    missing = [name for name in by.predictor.task.INPUTS if name not in rows]
-    if missing:
-        raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
-    start = time.perf_counter()
-    found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
-    return Answers(by.name, found, time.perf_counter() - start)
+def _at_once() -> int:
+    """How many requests are worked on at the same time: as many as there are cores for torch's threads.
+
+    More would take each other's cores, and all of them longer.
+    """
+    import torch
+
+    return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
 def _lot(rows: pd.DataFrame) -> float:

@@ -24,6 +24,8 @@ ROWS = 1000
 BYTES = 32 * 2**20
 """Bytes a request may hold."""
 REFUSED = 422
+ANSWER = ("prediction", "confidence", "reason")
+"""What is told of each row."""
 Call = Callable[[Request], Awaitable[Response]]
 
 
@@ -83,11 +85,11 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
         return await call_next(request)
 
     @app.get("/", response_class=HTMLResponse)
-    def page() -> str:
+    async def page() -> str:
         return files("tidemill.serving").joinpath("page.html").read_text(encoding="utf-8")
 
     @app.get("/health")
-    def health() -> dict[str, Any]:
+    async def health() -> dict[str, Any]:
         predictor, shadow = live.main.predictor, live.shadow
         options = predictor.chosen({})
         return {
@@ -102,8 +104,9 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
     @app.post("/predict")
     def predict(question: Question) -> dict[str, Any]:
         answers = live.answer(pd.DataFrame(question.rows), question.options)
-        told = answers.rows[["prediction", "confidence", "reason"]].astype(object)
-        return {"version": answers.version, "answers": told.where(told.notna(), None).to_dict("records")}
+        columns = (answers.rows[name] for name in ANSWER)
+        told = [dict(zip(ANSWER, map(_plain, row), strict=True)) for row in zip(*columns, strict=True)]
+        return {"version": answers.version, "answers": told}
 
     @app.post("/stream")
     def stream(question: Question) -> StreamingResponse:
@@ -114,7 +117,7 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
         return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
 
     @app.get("/comparison")
-    def comparison() -> dict[str, Any]:
+    async def comparison() -> dict[str, Any]:
         found = live.comparison()
         if found is None:
             raise TidemillError("no other version stands beside the one that answers")
@@ -138,6 +141,11 @@ def _following(live: Live, refresh: float) -> Callable[[FastAPI], Any]:
         live.close()
 
     return following
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a frame as JSON has it; the many ways in which pandas says that there is none are one."""
+    return None if value is None or value is pd.NA or value != value else value
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:
