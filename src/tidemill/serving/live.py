@@ -89,7 +89,8 @@ class Live:
         by, other = self.main, self.shadow
         if other and _lot(rows) < self._canary:
             by, other = other, by
-        answers = self._answers(by, rows, options)
+        with self._free:
+            answers = _answers(by, rows, options)
         if other or self._record:
             self._put(Asked(rows, options, answers, other, time.time()))
         return answers
@@ -105,16 +106,6 @@ class Live:
         self._waiting.put(None)
         self._thread.join()
 
-    def _answers(self, by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
-        by.predictor.chosen(options)
-        missing = [name for name in by.predictor.task.INPUTS if name not in rows]
-        if missing:
-            raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
-        with self._free:
-            start = time.perf_counter()
-            found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
-            return Answers(by.name, found, time.perf_counter() - start)
-
     def _put(self, asked: Asked) -> None:
         try:
             self._waiting.put_nowait(asked)
@@ -126,7 +117,7 @@ class Live:
     def _work(self) -> None:
         while asked := self._waiting.get():
             try:
-                other = self._answers(asked.other, asked.rows, asked.options) if asked.other else None
+                other = _answers(asked.other, asked.rows, asked.options) if asked.other else None
                 if other:
                     self._count(asked, other)
                 if self._record:
@@ -152,13 +143,23 @@ class Live:
 
 
 def _at_once() -> int:
-    """How many requests are worked on at the same time: as many as there are cores for torch's threads.
+    """How many requests are answered at the same time: as many as there are cores for torch's threads.
 
-    More would take each other's cores, and all of them longer.
+    More would take each other's cores, and all of them longer. What is only compared is not counted: no answer waits for it.
     """
     import torch
 
     return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
+
+
+def _answers(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
+    by.predictor.chosen(options)
+    missing = [name for name in by.predictor.task.INPUTS if name not in rows]
+    if missing:
+        raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
+    start = time.perf_counter()
+    found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
+    return Answers(by.name, found, time.perf_counter() - start)
 
 
 def _lot(rows: pd.DataFrame) -> float:
