@@ -115,6 +115,7 @@ def _task(address: str) -> Task[..., Any]:
         name=address,
         task_run_name=address,
         cache_policy=NO_CACHE,
+        persist_result=False,  # what a task tells of its stage is for this run alone, whatever the user's settings
         retries=1,
         retry_condition_fn=_stopped_from_outside,
     )
