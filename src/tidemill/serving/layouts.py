@@ -105,16 +105,14 @@ class JsonLines:
         return None
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        records = jsonl.records(self.path, jsonl.Options().encoding)
-        while block := list(islice(records, size)):
+        lines = jsonl.records(self.path, jsonl.Options().encoding)
+        while block := list(islice(lines, size)):
             found, reasons = [record for _, record, _ in block], [reason for _, _, reason in block]
             yield Chunk(jsonl.table(found), reasons, found)
 
     def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
-        made = answers.astype(object).where(answers.notna(), None).to_dict("records")
-        lines = [
-            json.dumps(record | answer, ensure_ascii=False) for record, answer in zip(chunk.original, made, strict=True)
-        ]
+        rows = zip(chunk.original, records(answers), strict=True)
+        lines = [json.dumps(record | answer, ensure_ascii=False) for record, answer in rows]
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def join(self, parts: list[Path], output: Path) -> None:
@@ -188,6 +186,13 @@ class Pictures:
 
     def join(self, parts: list[Path], output: Path) -> None:
         (_append if self.ending == ".csv" else _join_tables)(parts, output)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON has them: what is missing, in whichever of pandas' ways, is None."""
+    names = list(map(str, table))
+    columns = [[None if value is pd.NA or value != value else value for value in table[name]] for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _append(parts: list[Path], output: Path) -> None:

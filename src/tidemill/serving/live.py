@@ -14,7 +14,7 @@ import pandas as pd
 from tidemill.errors import TidemillError
 from tidemill.serving import batch
 from tidemill.serving.follow import Followed, Tell
-from tidemill.serving.layouts import Chunk
+from tidemill.serving.layouts import Chunk, records
 from tidemill.serving.loading import Loaded
 from tidemill.serving.tally import Answers, Tally
 
@@ -172,7 +172,6 @@ def _append(record: Path, asked: Asked, other: Answers | None) -> None:
     table = table.assign(answer=asked.answers.rows["prediction"])
     if other:
         table = table.assign(compared_with=other.version, other_answer=other.rows["prediction"])
-    records = table.astype(object).where(table.notna(), None).to_dict("records")
-    lines = [json.dumps(row, ensure_ascii=False) for row in records]
+    lines = [json.dumps(row, ensure_ascii=False) for row in records(table)]
     with record.open("a", encoding="utf-8") as stream:
         stream.write("\n".join(lines) + "\n")

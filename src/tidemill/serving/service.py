@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.errors import TidemillError
+from tidemill.serving.layouts import records
 from tidemill.serving.live import Live
 
 TOKEN = "TIDEMILL_SERVE_TOKEN"
@@ -24,7 +25,7 @@ ROWS = 1000
 BYTES = 32 * 2**20
 """Bytes a request may hold."""
 REFUSED = 422
-ANSWER = ("prediction", "confidence", "reason")
+ANSWER = ["prediction", "confidence", "reason"]
 """What is told of each row."""
 Call = Callable[[Request], Awaitable[Response]]
 
@@ -104,9 +105,7 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
     @app.post("/predict")
     def predict(question: Question) -> dict[str, Any]:
         answers = live.answer(pd.DataFrame(question.rows), question.options)
-        columns = (answers.rows[name] for name in ANSWER)
-        told = [dict(zip(ANSWER, map(_plain, row), strict=True)) for row in zip(*columns, strict=True)]
-        return {"version": answers.version, "answers": told}
+        return {"version": answers.version, "answers": records(answers.rows[ANSWER])}
 
     @app.post("/stream")
     def stream(question: Question) -> StreamingResponse:
@@ -141,11 +140,6 @@ def _following(live: Live, refresh: float) -> Callable[[FastAPI], Any]:
         live.close()
 
     return following
-
-
-def _plain(value: Any) -> Any:
-    """A cell of a frame as JSON has it; the many ways in which pandas says that there is none are one."""
-    return None if value is None or value is pd.NA or value != value else value
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:
