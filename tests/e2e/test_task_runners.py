@@ -59,7 +59,7 @@ def test_a_failure_and_a_kill_are_told_as_without_dask(on_dask: DvcRepository) -
     assert "| failed | the corn is wet" in run.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_ending_the_flow_ends_its_stages(on_dask: DvcRepository, number: signal.Signals) -> None:
     flow = stubborn(on_dask).start_flow()
     wait_for(on_dask.folder / "child", flow)
