@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tidemill.errors import TidemillError
 from tidemill.models._attention import attend
 from tidemill.models.gpt2 import Params
+from tidemill.models.gpt2.names import ours
 
 DEVIATION = 0.02
 """Standard deviation of fresh weights."""
@@ -21,10 +23,18 @@ def build(params: Params, spec: dict[str, Any]) -> "Decoder":
 
 
 def load_pretrained(network: "Decoder", weights: dict[str, torch.Tensor]) -> None:
-    """Give the network the weights of a GPT-2 of its size, as Hugging Face names them."""
-    from tidemill.models.gpt2 import hugging_face
+    """Give the network the weights of a GPT-2 of its size, as Hugging Face names them; of the places those that it has.
 
-    hugging_face.fill(network, weights)
+    Raises:
+        TidemillError: they are not those of a GPT-2 of this size.
+    """
+    try:
+        found = ours(weights, network.state_dict())
+        found["places.weight"] = found["places.weight"][: network.length]
+        network.load_state_dict(found)
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise TidemillError(f"these are not the weights of a GPT-2 of this size: {reason}") from error
 
 
 class Cache:
