@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.dvc_repositories import DvcRepository
-from tests.fault.test_flow_stops import assert_clean_and_able_to_go_on, stubborn, wait_for, wait_until_gone
+from tests.fault.stubborn import assert_ended_with_its_flow, stubborn, wait_for
 
 CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "security": True}
 DASK = {
@@ -61,16 +61,7 @@ def test_a_failure_and_a_kill_are_told_as_without_dask(on_dask: DvcRepository) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_ending_the_flow_ends_its_stages(on_dask: DvcRepository, number: signal.Signals) -> None:
-    flow = stubborn(on_dask).start_flow()
-    wait_for(on_dask.folder / "child", flow)
-    child = int(on_dask.read("child"))
-    stage = os.getsid(child)
-    flow.send_signal(number)
-    text, _ = flow.communicate()
-    assert flow.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), text
-    wait_until_gone(child)
-    wait_until_gone(stage)
-    assert_clean_and_able_to_go_on(on_dask)
+    assert_ended_with_its_flow(stubborn(on_dask), number)
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_stage_done_again(on_dask: DvcRepository) -> None:
