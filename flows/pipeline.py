@@ -133,7 +133,7 @@ def _run_stage(stage: Stage, runner: StageRunner, force: bool, unchanged: bool) 
     return _state(outcome)
 
 
-def _stopped_from_outside(_task: Task[..., Any], _run: TaskRun, state: State[Outcome]) -> bool:
+def _stopped_from_outside(_: Task[..., Any], _run: TaskRun, state: State[Outcome]) -> bool:
     return _told(state).kind == "interrupted"
 
 

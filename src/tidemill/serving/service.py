@@ -86,11 +86,11 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
         return await call_next(request)
 
     @app.get("/", response_class=HTMLResponse)
-    async def page() -> str:
+    def page() -> str:
         return files("tidemill.serving").joinpath("page.html").read_text(encoding="utf-8")
 
     @app.get("/health")
-    async def health() -> dict[str, Any]:
+    async def health() -> dict[str, Any]:  # at once, also where every thread waits for a core
         predictor, shadow = live.main.predictor, live.shadow
         options = predictor.chosen({})
         return {
@@ -116,7 +116,7 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
         return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
 
     @app.get("/comparison")
-    async def comparison() -> dict[str, Any]:
+    def comparison() -> dict[str, Any]:
         found = live.comparison()
         if found is None:
             raise TidemillError("no other version stands beside the one that answers")
