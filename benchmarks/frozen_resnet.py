@@ -24,9 +24,9 @@ from safetensors.torch import save_file
 from timing import ROOT, Cost, show, take_turns
 from training import held_out_loss, ours
 
-from tidemill import models
-from tidemill.config import System, load_system
-from tidemill.files import sha256_file
+from tidemill.models.common import networks as models
+from tidemill.project.params import System, load_system
+from tidemill.core.files import sha256_file
 from tidemill.models.resnet import Params
 from tidemill.tasks import image_classification as task
 from tidemill.tokens.batches import Batches

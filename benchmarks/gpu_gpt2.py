@@ -19,8 +19,8 @@ from torch.nn import functional
 from train_gpt import in_their_format, theirs
 from training import as_torch_has_it, ours
 
-from tidemill import models
-from tidemill.config import Training
+from tidemill.models.common import networks as models
+from tidemill.training.params import Training
 from tidemill.models.gpt2 import Params
 from tidemill.tasks import text_generation as task
 from tidemill.tokens.batches import Batches

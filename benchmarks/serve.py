@@ -21,7 +21,7 @@ import httpx
 import pandas as pd
 from timing import show, with_first_on_path
 
-from tidemill.registry.tracking import store_uri
+from tidemill.tracking.store import store_uri
 
 TIDEMILL, MLFLOW = (str(Path(sys.executable).with_name(name)) for name in ("tidemill", "mlflow"))
 Ask = Callable[[list[dict[str, str]]], list[str]]

@@ -42,7 +42,7 @@ def _from_fetched_data(command: str) -> float:
     with fresh_clone() as clone:
         environment = with_first_on_path(Path(sys.executable).parent) | {"PYTHONPATH": str(clone / "src")}
         seconds(["tidemill", "fetch"], clone, environment)
-        store = "from tidemill.registry.tracking import connect; connect()"
+        store = "from tidemill.tracking.store import connect; connect()"
         seconds([sys.executable, "-c", store], clone, environment)
         took = seconds(["sh", "-c", command], clone, environment)
         seconds(["sh", "-c", "dvc status | grep 'up to date'"], clone, environment)

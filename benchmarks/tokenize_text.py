@@ -110,7 +110,7 @@ def timed(way: str, folder: Path, merges: Path) -> Run:
 
 
 def tidemill_way(folder: Path, merges: Path):
-    from tidemill.data.tables import blocks
+    from tidemill.core.tables import blocks
     from tidemill.tasks import text_generation
     from tidemill.tokens import bpe
     from tidemill.tokens.shards import Shards, ShardWriter

@@ -21,8 +21,8 @@ import transformers
 from timing import compare, take_turns
 from training import Padded, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill import models
-from tidemill.config import load_system
+from tidemill.models.common import networks as models
+from tidemill.project.params import load_system
 from tidemill.models.bert import Params, hugging_face
 from tidemill.tasks import text_classification as task
 from tidemill.tokens.batches import Batches

@@ -24,8 +24,9 @@ from timing import compare, take_turns
 from torch.utils.data import DataLoader, Dataset
 from training import as_torch_has_it, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill import models
-from tidemill.config import Training, load_system
+from tidemill.models.common import networks as models
+from tidemill.training.params import Training
+from tidemill.project.params import load_system
 from tidemill.tasks import image_classification as task
 from tidemill.tokens.batches import Batches
 

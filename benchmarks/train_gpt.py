@@ -19,8 +19,8 @@ import torch
 from timing import compare, take_turns
 from training import as_torch_has_it, held_out_loss, ours, packed, spec
 
-from tidemill import models
-from tidemill.config import Training
+from tidemill.models.common import networks as models
+from tidemill.training.params import Training
 from tidemill.models.gpt2 import Params, hugging_face
 from tidemill.tasks import text_generation as task
 from tidemill.tokens.batches import Batches

@@ -19,8 +19,8 @@ from timing import compare, take_turns
 from torch.utils.data import DataLoader, Dataset
 from training import Padded, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill import models
-from tidemill.config import load_system
+from tidemill.models.common import networks as models
+from tidemill.project.params import load_system
 from tidemill.tasks import text_classification as task
 from tidemill.tokens.batches import Batches
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from timing import ROOT
 
-from tidemill.config import Training
-from tidemill.files import read_json
+from tidemill.training.params import Training
+from tidemill.core.files import read_json
 from tidemill.tasks import Task
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Ragged, Shards

@@ -1,1 +1,1 @@
-"""Prefect flows: when and in what order the stages that DVC keeps are run."""
+"""Prefect flows: when stages run, in what order, and what follows. `tidemill run|sweep|monitor|…` calls them."""

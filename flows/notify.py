@@ -1,20 +1,19 @@
-"""Tell people what happens: `python flows/notify.py https://hooks.slack.com/…`, or any of Prefect's notification blocks.
+"""Notify people of what happens: `tidemill notify https://hooks.slack.com/…`, or through a block of Prefect's.
 
-Off until this has been run once. It makes an automation on the Prefect server, and for a URL a block, that its page then
-shows and changes; run again, it replaces them.
+Off until this has been run once. It creates an automation on the Prefect server, and for a URL a block, that can be
+changed on its page; run again, it replaces them.
 """
 
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import cast
 from uuid import UUID
 
-import typer
-
-from tidemill.errors import TidemillError
+from flows.events import DRIFT, PROPOSED
+from tidemill.core.errors import TidemillError
 
 NAME = "Tell people"
 BLOCK = "tell-people"
-EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "tidemill.proposed", "tidemill.drift"}
+EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", PROPOSED, DRIFT}
 RESOURCES = ["prefect.flow-run.*", "tidemill.*"]
 BODY = (
     "{% if flow_run %}{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run | ui_url }}"
@@ -22,20 +21,25 @@ BODY = (
 )
 
 
-WHERE = "A URL, which gets `{'text': …}` and is kept as a secret; or a block made on Prefect's page, as sendgrid-email/team."
+def notify(where: str) -> str:
+    """Post a line when a run fails or crashes, a version waits for its review, or data drift.
 
+    Args:
+        where: a URL, which receives `{'text': …}` and is stored as a secret; or a block from Prefect's page, as
+            `sendgrid-email/team`.
 
-def main(where: Annotated[str, typer.Argument(help=WHERE)]) -> None:
-    """Post a line when a run fails or crashes, a version waits for its review, or data drift."""
+    Returns:
+        What is switched on, and how to stop it.
+
+    Raises:
+        TidemillError: there is no such block, or it cannot notify.
+    """
     from prefect.automations import Automation
     from prefect.events.actions import SendNotification
     from prefect.events.schemas.automations import EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    try:
-        block = _webhook(where) if "://" in where else _made_before(where)
-    except TidemillError as error:
-        raise SystemExit(f"error: {error}") from error
+    block = _webhook(where) if "://" in where else _existing_block(where)
     trigger = EventTrigger(
         posture=Posture.Reactive,
         match=ResourceSpecification({"prefect.resource.id": RESOURCES}),
@@ -48,7 +52,7 @@ def main(where: Annotated[str, typer.Argument(help=WHERE)]) -> None:
     action = SendNotification(block_document_id=block, subject=subject, body=BODY)
     _remove(NAME)
     Automation(name=NAME, trigger=trigger, actions=[action]).create()
-    print(f"on: {', '.join(sorted(EVENTS))}; `prefect automation pause '{NAME}'` stops it")
+    return f"on: {', '.join(sorted(EVENTS))}; `prefect automation pause '{NAME}'` stops it"
 
 
 def _webhook(url: str) -> UUID:
@@ -65,8 +69,8 @@ def _webhook(url: str) -> UUID:
     return cast(UUID, webhook.save(BLOCK, overwrite=True))
 
 
-def _made_before(slug: str) -> UUID:
-    """The block that somebody made on Prefect's page.
+def _existing_block(slug: str) -> UUID:
+    """Return a block that somebody created on Prefect's page.
 
     Raises:
         TidemillError: there is none of this name, or it cannot notify.
@@ -78,10 +82,10 @@ def _made_before(slug: str) -> UUID:
         block = Block.load(slug)
     except ValueError as error:
         raise TidemillError(
-            f"no block {slug!r} on the Prefect server: `prefect block ls` names them, and Blocks on its page makes one"
+            f"no block {slug!r} on the Prefect server: `prefect block ls` names them, and Blocks on its page creates one"
         ) from error
     if not isinstance(block, NotificationBlock):
-        raise TidemillError(f"the block {slug} notifies nobody: take one such as slack-webhook/… or sendgrid-email/…")
+        raise TidemillError(f"the block {slug} notifies nobody: use one such as slack-webhook/… or sendgrid-email/…")
     return cast(UUID, block._block_document_id)
 
 
@@ -91,7 +95,3 @@ def _remove(name: str) -> None:
     with get_client(sync_client=True) as client:
         for automation in client.read_automations_by_name(name):
             client.delete_automation(automation.id)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from flows.graph import Plan, Stage, may_change
 from flows.stages import Outcome
-from tidemill.files import read_json
+from tidemill.core.files import read_json
 
 REGISTRATION = "artifacts/*/register/registration.json"
 """What the register stage writes: name, version and run of a model."""

@@ -1,4 +1,4 @@
-"""The flow that trains anew when the data have changed, and proposes what comes out: `prefect deployment run retrain/retrain`.
+"""The flow that trains again when the data have changed, and proposes the outcome: `tidemill retrain`, or on a schedule.
 
 It works in a clean copy of the last commit. What is checked out, and its branch, are left alone; the outcome is one
 new branch that nobody has pushed, and a version in the registry.
@@ -17,20 +17,20 @@ from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
+from flows.events import PROPOSED, emit
 from flows.pipeline import train
-from flows.worktree import clean_worktree, git
-from tidemill.config import PARAMS_FILE, System, load_project
-from tidemill.data.fetch import fetch
-from tidemill.errors import TidemillError
-from tidemill.files import read_json
+from flows.worktree import clean_worktree
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
+from tidemill.core.params import PARAMS_FILE, nearest
+from tidemill.project.params import System, load_project
+from tidemill.repository.git import output as git
+from tidemill.sources.fetch import fetch
 
 LOCK = Path(".tidemill/retrain.lock")
 DATA = Path("data")
-PROPOSED = "tidemill.proposed"
-"""The event of a version that waits for its review."""
 
 
 @flow(name="retrain", log_prints=True)
@@ -39,18 +39,18 @@ def retrain(
     jobs: int | None = None,
     limits: dict[str, int] | None = None,
 ) -> State[Any]:
-    """Bring data that change with time anew, and train the systems whose data have changed.
+    """Fetch data that change with time again, and train the systems whose data have changed.
 
     Args:
-        systems: which systems; without them all of params.yaml.
-        jobs: how many stages may run at once; without it one a core.
+        systems: which systems; by default all of params.yaml.
+        jobs: how many stages may run at once; by default one per core.
         limits: how many stages that name a limit (`meta: {limits: [gpu]}`) may run at once.
     """
     try:
         with _alone(), clean_worktree("retrain"):
             return _retrain(systems, jobs, limits)
     except Timeout:
-        return Completed(name="Skipped", message="another retraining is at work")
+        return Completed(name="Skipped", message="another retraining is running")
     except (TidemillError, DvcException, CalledProcessError) as error:
         return Failed(message=" ".join(str(error).split()))
 
@@ -66,8 +66,8 @@ def _retrain(names: list[str] | None, jobs: int | None, limits: dict[str, int] |
     project = load_project()
     unknown = sorted(set(names or ()) - set(project.systems))
     if unknown:
-        raise TidemillError(f"{PARAMS_FILE}: no system {unknown[0]!r}; there are: {', '.join(project.systems)}")
-    git("var", "GIT_COMMITTER_IDENT")  # fails where nobody has told git who commits, before hours of training
+        raise TidemillError(f"{PARAMS_FILE}: no system {unknown[0]!r}{nearest(unknown[0], project.systems)}")
+    git("var", "GIT_COMMITTER_IDENT")  # fails before hours of training where git does not know who commits
     _pull()
     fetch(project.sources, DATA, refresh=True)
     changed = _changed({name: project.systems[name] for name in names or project.systems})
@@ -75,7 +75,7 @@ def _retrain(names: list[str] | None, jobs: int | None, limits: dict[str, int] |
         return Completed(message="nothing to do: the data are those of the last training")
     get_run_logger().info("changed: %s", ", ".join(changed))
     _commit(f"New data for {', '.join(changed)}")  # a version is made from a clean tree
-    for stage in ("evaluate", "register"):  # nothing enters the registry before all systems have got as far as that
+    for stage in ("evaluate", "register"):  # nothing enters the registry before all systems are evaluated
         state = train.fn([f"{stage}@{name}" for name in changed], jobs=jobs, limits=limits)
         if not state.is_completed():
             return state
@@ -83,7 +83,7 @@ def _retrain(names: list[str] | None, jobs: int | None, limits: dict[str, int] |
 
 
 def _pull() -> None:
-    """Bring the data that the commit pins, out of DVC's cache or its remote."""
+    """Fetch the data that the commit pins, from DVC's cache or its remote."""
     pin = DATA.with_suffix(".dvc")
     if pin.exists():
         with Repo() as repo:
@@ -120,15 +120,14 @@ def _commit(message: str) -> None:
 
 
 def _propose(systems: list[str]) -> State[Any]:
-    """Put lock and summary on a new branch, and say which versions wait for a review."""
+    """Put lock and summary on a new branch, and report which versions wait for a review."""
     outcomes = {name: read_json(Path("artifacts") / name / "register" / "registration.json") for name in systems}
     lines = [line for name, outcome in outcomes.items() for line in _summary(name, outcome)]
     _commit("\n".join([f"Retrained {', '.join(systems)}", "", *lines]))
     branch = _new_branch()
     for name, outcome in outcomes.items():
         if outcome["passed"]:
-            resource = {"prefect.resource.id": f"tidemill.system.{name}", "prefect.resource.name": name}
-            emit_event(PROPOSED, resource, payload={"version": outcome["version"], "branch": branch})
+            emit(PROPOSED, name, {"version": outcome["version"], "branch": branch})
     create_markdown_artifact("\n".join([f"Branch `{branch}`", "", *lines]), key="retraining", description="Retraining")
     print(*lines, f"branch: {branch}", sep="\n")
     heads = [line for line in lines if not line.startswith(" ")]
@@ -149,7 +148,3 @@ def _new_branch() -> str:
     branch = next(name for name in names if name not in taken)
     git("branch", branch)
     return branch
-
-
-if __name__ == "__main__":
-    retrain()

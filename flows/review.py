@@ -1,6 +1,6 @@
 """Ask a person in Prefect's form whether a proposed version becomes champion: `prefect deployment run review/review`.
 
-While it waits there is no process: the run is suspended, and a worker starts it again when the form is filled in.
+While it waits there is no process: the run is suspended, and a worker resumes it when the form is filled in.
 """
 
 from typing import Any, Literal
@@ -13,19 +13,19 @@ from prefect.input import RunInput
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.registry import promotion, proposals
 from tidemill.registry.decision_log import Entry
 from tidemill.registry.identity import Identity
-from tidemill.registry.tracking import connect
+from tidemill.tracking.store import connect
 
 
 class Decision(RunInput):
-    """What the form asks for."""
+    """The fields of the form."""
 
     decision: Literal["approve", "reject"] = Field(description="approve: the version becomes champion")
     comment: str = Field(min_length=1, description="Why, in a sentence, for the log")
-    your_name: str = Field(min_length=1, description="Ada <ada@example.org>: another than who proposed the version")
+    your_name: str = Field(min_length=1, description="Ada <ada@example.org>: somebody else than the proposer")
 
 
 @flow(name="review", persist_result=True)
@@ -34,7 +34,7 @@ def review(system: str, version: str | None = None) -> State[Any]:
 
     Args:
         system: a system of params.yaml.
-        version: its number; without it the challenger.
+        version: its number; by default the challenger's.
     """
     try:
         shown, text = _proposal(system, version)
@@ -48,7 +48,7 @@ def review(system: str, version: str | None = None) -> State[Any]:
 
 @task(persist_result=True)
 def _proposal(system: str, version: str | None) -> tuple[str, str]:
-    """The version's number, and what the form says of it: kept, so that what was shown is what is decided on."""
+    """Return the version's number and its description. Both are persisted: the decision is on what was shown."""
     client = connect()
     shown = version or proposals.challenger(client, system)
     text = proposals.describe(client, system, shown)

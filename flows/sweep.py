@@ -1,6 +1,6 @@
-"""Look for better params: `python flows/sweep.py SYSTEM`, by `systems.<name>.sweep` in params.yaml.
+"""The search for better params: `tidemill sweep SYSTEM`, by `systems.<name>.sweep` in params.yaml.
 
-Killed, it goes on when it is started again. What it finds is a patch of params.yaml, for a person to accept.
+A killed sweep resumes when it is started again. Its result is a patch of params.yaml, for a person to accept.
 """
 
 import os
@@ -10,16 +10,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, it knows its own folder only
-
-from flows.train import PREFECT_DEFAULTS
-
-os.environ.update({**PREFECT_DEFAULTS, **os.environ})
+from typing import Any
 
 from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger
@@ -29,13 +22,11 @@ from prefect.states import Completed, Failed
 
 from flows.pipeline import train
 from flows.stages import stage_environment
-from tidemill.config import load_system
-from tidemill.errors import TidemillError
-from tidemill.files import finished_file, read_json
-from tidemill.registry import sweeps
-from tidemill.sweeping import patch, report, space, study
-
-ROOT = Path(__file__).resolve().parents[1]
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file, read_json
+from tidemill.project.params import load_system, with_values
+from tidemill.sweeping import params_patch, report, space, study
+from tidemill.sweeping import runs as sweeps
 
 
 @flow(name="sweep")
@@ -55,21 +46,22 @@ def sweep(system: str, jobs: int = 1) -> State[Any]:
 
 def _sweep(name: str, jobs: int) -> State[Any]:
     system = load_system(name)
-    params = space.check(name, system)
+    params = space.check(name, system.sweep, partial(with_values, name, system))
     made = train([f"tokenize@{name}"], return_state=True)
     if not made.is_completed():
         return made
-    key = study.key(name, system, read_json(Path("artifacts") / name / "tokenize" / "tokens.json"))
+    spec = read_json(Path("artifacts") / name / "tokenize" / "tokens.json")
+    key = study.study_name(name, system.model_dump(mode="json"), spec)
     record = study.open_study(name, key, params)
-    stopped, log = study.take_up(record), get_run_logger()
+    interrupted, log = study.requeue_interrupted(record), get_run_logger()
     done, planned = study.counted(record, *study.ENDED), study.planned(params)
-    log.info(f"{key}: {done} of {planned} trials done" + (f", {stopped} taken up again" if stopped else ""))
+    log.info(f"{key}: {done} of {planned} trials done" + (f", {interrupted} resumed" if interrupted else ""))
     run = sweeps.sweep_run(name, key, params.model_dump(mode="json", exclude_none=True))
     if done < planned and not _run_trials(name, key, run.id, min(jobs, planned - done)):
-        return Failed(message="a process of the sweep failed; started again, it goes on")
+        return Failed(message="a process of the sweep failed; start it again to resume it")
     found, target = report.best(record, params), Path(f"sweep-{name}.patch")
-    with finished_file(target) as partial:
-        partial.write_text(patch.patch(name, found), encoding="utf-8")
+    with finished_file(target) as partial_file:
+        partial_file.write_text(params_patch.patch(name, found), encoding="utf-8")
     folder = study.FOLDER / key
     report.write(record, params, folder)
     (folder / target.name).write_bytes(target.read_bytes())
@@ -79,7 +71,7 @@ def _sweep(name: str, jobs: int) -> State[Any]:
 
 
 def _run_trials(name: str, key: str, run: str, jobs: int) -> bool:
-    """Whether all processes ended well. None is left, however this ends."""
+    """Run the trials in processes; return whether all ended well. None is left, however this ends."""
     command = [sys.executable, "-m", "flows.trials", name, key, run]
     with _processes(command, jobs, stage_environment(jobs)) as processes:
         log = get_run_logger()
@@ -93,11 +85,10 @@ def _run_trials(name: str, key: str, run: str, jobs: int) -> bool:
 
 @contextmanager
 def _processes(command: list[str], count: int, environment: dict[str, str]) -> Iterator[list[subprocess.Popen[str]]]:
-    paths = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     processes = [
         subprocess.Popen(
             command,
-            env=environment | {"PYTHONPATH": paths},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -128,16 +119,3 @@ def _alone(name: str) -> Iterator[None]:
             yield
     except Timeout as error:
         raise TidemillError(f"a sweep of {name} is running already") from error
-
-
-def main(
-    system: Annotated[str, typer.Argument(help="A system of params.yaml with a `sweep` block.")],
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at once.")] = 1,
-) -> None:
-    """Try settings of a system's sweep block; the best becomes sweep-SYSTEM.patch."""
-    state = sweep(system, jobs, return_state=True)
-    sys.exit(f"error: {state.message}" if not state.is_completed() else None)
-
-
-if __name__ == "__main__":
-    typer.run(main)

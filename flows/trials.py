@@ -1,35 +1,39 @@
-"""One process of a sweep: takes one trial after another until all are done. `python -m flows.trials SYSTEM STUDY RUN`.
+"""One process of a sweep: it runs one trial after another until all are done. `python -m flows.trials SYSTEM STUDY RUN`.
 
-Several of these may be at work on a study; each training is that of the train stage, with other params.
+Several of these may work on a study; each training is that of the train stage, with other params.
 """
 
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 from optuna import Study, Trial, TrialPruned
 from optuna.trial import TrialState
 
-from pipelines import artifacts
-from pipelines.train import train_system
-from tidemill.config import System, load_system, with_values
-from tidemill.errors import TidemillError
-from tidemill.files import read_json
-from tidemill.registry import sweeps
-from tidemill.registry.tracking import TrainingRun, training_run
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
+from tidemill.project.params import System, load_system, with_values
+from tidemill.sweeping import runs as sweeps
 from tidemill.sweeping import space, study
-from tidemill.training.callbacks import Point
+from tidemill.tracking.points import Point
+from tidemill.tracking.run import TrainingRun, training_run
+from tidemill.training.fingerprint import fingerprint
 from tidemill.training.fit import LAST
-from tidemill.training.key import training_key
+from tidemill.training.run import train_system
+
+CHECKPOINTS = Path(".tidemill/checkpoints")
+FEATURES = Path(".tidemill/features")
+"""Where the train stage keeps the features of frozen bases as well: trials and stage share them."""
 
 
 def main(name: str, key: str, parent_run: str) -> None:
     """Run trials until the sweep has all of them."""
     system = load_system(name)
-    sweep = space.check(name, system)
+    sweep = space.check(name, system.sweep, partial(with_values, name, system))
     record, axes = study.open_study(name, key, sweep), space.distributions(sweep)
     while (trial := _next(record, name, study.planned(sweep), axes)) is not None:
         values = space.values(axes, trial.params)
@@ -40,25 +44,28 @@ def main(name: str, key: str, parent_run: str) -> None:
 
 
 def _next(record: Study, name: str, planned: int, axes: space.Space) -> Trial | None:
-    """The next trial, unless enough are done or under way. One process at a time asks."""
+    """Return the next trial, unless enough are done or running. One process at a time asks."""
     with FileLock(study.FOLDER / f"{name}.ask"):
         taken = study.counted(record, *study.ENDED, TrialState.RUNNING)
         return record.ask(axes) if taken < planned else None
 
 
 def _value(name: str, system: System, record: Study, trial: Trial, parent_run: str) -> float | None:
-    """The metric of a training with these params; None if it was ended early."""
+    """Train with these params and return the metric; None if the training was pruned."""
     assert system.sweep is not None
-    tokens = artifacts(name, "tokenize")
+    tokens = Path("artifacts") / name / "tokenize"
     spec = read_json(tokens / "tokens.json")
     params = {part: getattr(system, part).model_dump() for part in ("tokenize", "model", "training")}
-    key = training_key({"task": system.task, "sweep": record.study_name, **params}, spec)
-    checkpoints = Path(".tidemill/checkpoints") / f"{name}.sweep" / key
+    key = fingerprint(system.task, system.model.name, {"sweep": record.study_name, **params}, spec)
+    checkpoints = CHECKPOINTS / f"{name}.sweep" / key
     with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
         sweeps.nest(run, parent_run, trial.number)
         try:
-            reports = _Reports(record, trial, system.sweep.metric, run)
-            outcome = train_system(system, spec, tokens, checkpoints, reports)
+            report = _Report(record, trial, system.sweep.metric, run)
+            features = FEATURES / name
+            outcome = train_system(
+                system.task, system.model, system.training, spec, tokens, checkpoints, report, features
+            )
         except TrialPruned:
             outcome = None
     shutil.rmtree(checkpoints)
@@ -68,8 +75,11 @@ def _value(name: str, system: System, record: Study, trial: Trial, parent_run: s
     return values[outcome.kept_epoch - 1]
 
 
-class _Reports:
-    """Logs the curve, tells the study the metric of each epoch, and ends a training that is behind, or whose sweep is gone."""
+class _Report:
+    """Logs the curve and reports the metric of each epoch to the study.
+
+    It ends a training that falls behind, or whose sweep is gone.
+    """
 
     def __init__(self, record: Study, trial: Trial, metric: str, run: TrainingRun) -> None:
         self.trial, self.metric, self.run, self.parent = trial, metric, run, os.getppid()

@@ -1,75 +1,91 @@
-"""Model and test shards → metrics beside baselines, predictions, plots, the report and the model card."""
+"""Model and test shards → metrics beside baselines, probes, predictions, plots, the report and the model card."""
+
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipelines import artifacts, stage
-from tidemill import tasks
-from tidemill.config import System, load_system
-from tidemill.data.tables import read_table
-from tidemill.errors import TidemillError
-from tidemill.evaluation import behaviour, card, figures, report
-from tidemill.evaluation.facts import Facts
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_folder, read_json, sha256_file, write_json
+from tidemill.core.params import read_system
+from tidemill.core.tables import read_table
+from tidemill.evaluation import card, plots, probing, report
 from tidemill.evaluation.latency import latency
-from tidemill.evaluation.measure import measure
-from tidemill.files import finished_folder, read_json, sha256_file, write_json
-from tidemill.models import WEIGHTS
-from tidemill.tasks._predictor import Predictor
+from tidemill.evaluation.measure import Measure
+from tidemill.evaluation.params import Evaluate, read_evaluate
+from tidemill.evaluation.results import Results
+from tidemill.inference.predictor import Predictor
+from tidemill.models.common.networks import WEIGHTS
+from tidemill.tasks.common import baselines, scoring
+from tidemill.tasks.common.probes import probe
 from tidemill.tokens.shards import Shards
 
 
 @stage
 def main(name: str) -> None:
-    """Write `evaluation.json`, `metrics.json`, `predictions.parquet`, `plots/`, `latency.json` and the two documents."""
-    facts = _facts(name, load_system(name))
+    """Write `evaluation.json`, `metrics.json`, `probes.json`, `predictions.parquet`, `plots/`, `latency.json`, the
+    report and the model card."""
+    system = read_system(name)
+    params = read_evaluate(system, name, probe.of(system["task"]).Params)
+    results = _results(name, system["task"], params)
     with finished_folder(artifacts(name, "evaluate")) as folder:
-        write_json(folder / "evaluation.json", facts.evaluation)
-        figures_ = behaviour.figures(facts.evaluation)
-        write_json(folder / "metrics.json", {name: found["value"] for name, found in figures_.items()})
-        write_json(folder / "latency.json", facts.latency)
-        facts.predictions.to_parquet(folder / "predictions.parquet", index=False)
-        (folder / "plots").mkdir()
-        for plot, table in facts.plots.items():
-            svg = figures.standalone(figures.drawn(plot, table))
-            (folder / "plots" / f"{plot}.svg").write_text(svg, encoding="utf-8")
-        (folder / "report.html").write_text(report.render(facts), encoding="utf-8")
-        (folder / "model-card.md").write_text(card.render(facts), encoding="utf-8")
-    print(f"{name}: {facts.evaluation['main_metric']} {facts.main['value']} on {len(facts.rows)} test rows")
+        write_json(folder / "evaluation.json", results.evaluation)
+        write_json(folder / "metrics.json", _values(results.evaluation["metrics"]))
+        passed = {result["name"]: result["passed"] for result in results.evaluation["probes"] if result["passed"]}
+        write_json(folder / "probes.json", _values(passed))
+        write_json(folder / "latency.json", results.latency)
+        results.predictions.to_parquet(folder / "predictions.parquet", index=False)
+        _write_plots(folder / "plots", results.plots)
+        (folder / "report.html").write_text(report.render(results), encoding="utf-8")
+        (folder / "model-card.md").write_text(card.render(results), encoding="utf-8")
+    print(f"{name}: {results.evaluation['main_metric']} {results.main['value']} on {len(results.rows)} test rows")
 
 
-def _facts(name: str, system: System) -> Facts:
-    task, predictor = tasks.load(system.task), Predictor(artifacts(name, "train") / "model")
+def _results(name: str, task: str, params: Evaluate) -> Results:
+    predictor = Predictor(artifacts(name, "train") / "model")
     train, rows = (read_table(artifacts(name, "ingest") / f"{split}.parquet") for split in ("train", "test"))
-    predictions = _predictions(task, predictor, rows, Shards(artifacts(name, "tokenize") / "test"))
-    baselines = task.baselines(train, rows, predictor.spec)
-    results = measure(task, predictor.spec, rows, predictions, baselines, system.evaluate)
-    behaviours = behaviour.tried(system.task, predictor, rows, system.evaluate)
+    predictions = _predictions(predictor, rows, Shards(artifacts(name, "tokenize") / "test"))
+    against = baselines.of(task).baselines(train, rows, predictor.spec)
+    measured = Measure(task, predictor.spec, params).results(rows, predictions, against)
+    probed = probing.probe_model(predictor, rows, params)
     weights = sha256_file(predictor.folder / WEIGHTS)
-    return Facts(
-        meanings=task.MEANINGS,
+    return Results(
+        meanings=scoring.meanings(task),
         evaluation={
             "system": name,
-            "task": system.task,
+            "task": task,
             "weights_sha256": weights,
-            **results,
-            "behaviours": [one.result for one in behaviours],
+            **measured,
+            "probes": [one.result for one in probed],
         },
         rows=rows,
-        inputs=task.INPUTS,
+        inputs=predictor.rows.INPUTS,
         predictions=predictions,
-        plots=task.plots(predictions, predictor.spec),
+        plots=scoring.of(task).plots(predictions, predictor.spec),
         curves=pd.read_csv(artifacts(name, "train") / "curves.csv"),
         profile=read_json(artifacts(name, "ingest") / "profile.json"),
         config=predictor.config,
-        training=system.training.model_dump(),
-        latency=latency(predictor, rows, system.evaluate.seed),
-        failures={one.result["name"]: one.failure for one in behaviours if one.failure is not None},
+        latency=latency(predictor, rows, params.seed),
+        failures={one.result["name"]: one.failure for one in probed if one.failure is not None},
     )
 
 
-def _predictions(task: tasks.Task, predictor: Predictor, rows: pd.DataFrame, shards: Shards) -> pd.DataFrame:
+def _predictions(predictor: Predictor, rows: pd.DataFrame, shards: Shards) -> pd.DataFrame:
     if len(shards) != len(rows):
         raise TidemillError(f"{len(shards)} packed test rows, but {len(rows)} ingested: run the tokenize stage again")
-    return task.score(rows[["id", *tasks.targets(task)]].join(predictor.answer(shards)), predictor.spec)
+    predicted = rows[["id", *predictor.rows.TARGETS]].join(predictor.predict_encoded(shards))
+    return scoring.of(predictor.task).score(predicted, predictor.spec)
+
+
+def _values(intervals: dict[str, Any]) -> dict[str, float]:
+    return {name: interval["value"] for name, interval in intervals.items()}
+
+
+def _write_plots(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
+    folder.mkdir()
+    for name, table in tables.items():
+        (folder / f"{name}.svg").write_text(plots.standalone(plots.draw(name, table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

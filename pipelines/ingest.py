@@ -3,36 +3,44 @@
 import pandas as pd
 
 from pipelines import artifacts, stage
-from tidemill import tasks
-from tidemill.config import load_system
-from tidemill.data.formats import read_rows
-from tidemill.data.splitting import SPLITS, identified, placed, profile, without_copies
-from tidemill.errors import TidemillError
-from tidemill.files import finished_folder, write_json
+from tidemill.core import plugins
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_folder, write_json
+from tidemill.core.params import checked, read_block, read_system
+from tidemill.core.tables import SPLITS
+from tidemill.formats.common.source import Source, read_rows
+from tidemill.rows.params import Ingest
+from tidemill.rows.splitting import identified, placed, profile, without_copies
+from tidemill.tasks.common import rows as task_rows
 
 
 @stage
 def main(name: str) -> None:
     """Write `train|valid|test.parquet`, `rejected.parquet` and `profile.json`."""
-    system = load_system(name)
-    task = tasks.load(system.task)
-    rows = read_rows(system.source)
+    system = read_system(name)
+    source, params = _source(name, system), read_block(system, name, "ingest", Ingest)
+    task = task_rows.of(system["task"])
+    rows = read_rows(source)
     missing = [column for column in task.INPUTS if column not in rows]
     if missing:
         raise TidemillError(
-            f"systems.{name}.source: {system.source.path} has no column {missing[0]!r}, which {system.task} needs; "
+            f"systems.{name}.source: {source.path} has no column {missing[0]!r}, which {system['task']} needs; "
             f"it has {', '.join(rows.columns)}: name theirs in source.columns"
         )
     rows = task.clean(rows)
     rows = without_copies(identified(rows, task.content(rows)))
-    if system.ingest.near_duplicates is not None:
+    if params.near_duplicates is not None:
         usable = rows[rows["reason"].isna()]
-        rows = without_copies(rows, task.near_keys(usable, system.ingest.near_duplicates))
+        rows = without_copies(rows, task.near_copies(usable, params.near_duplicates))
     usable = rows[rows["reason"].isna()]
-    group = task.group(usable) if hasattr(task, "group") else None
-    kept = placed(usable, system.ingest, group).drop(columns=["reason", "kept"])
-    rejected = rows[rows["reason"].notna()]
-    _write(name, kept, rejected)
+    kept = placed(usable, params, task.group(usable)).drop(columns=["reason", "kept"])
+    _write(name, kept, rows[rows["reason"].notna()])
+
+
+def _source(name: str, system: dict[str, object]) -> Source:
+    source = read_block(system, name, "source", Source)
+    options = plugins.load("formats", source.format).Options
+    return source.model_copy(update={"options": checked(options, source.options, f"systems.{name}.source.options")})
 
 
 def _write(name: str, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
@@ -41,9 +49,9 @@ def _write(name: str, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
             table = kept[kept["split"] == split].drop(columns="split")
             table.to_parquet(folder / f"{split}.parquet", index=False)
         rejected.to_parquet(folder / "rejected.parquet", index=False)
-        facts = profile(kept, rejected)
-        write_json(folder / "profile.json", facts)
-    print(f"{name}: {len(kept)} rows kept ({facts['rows']}), {len(rejected)} rejected ({facts['rejected']})")
+        found = profile(kept, rejected)
+        write_json(folder / "profile.json", found)
+    print(f"{name}: {len(kept)} rows kept ({found['rows']}), {len(rejected)} rejected ({found['rejected']})")
 
 
 if __name__ == "__main__":

@@ -5,24 +5,24 @@ import shutil
 import pandas as pd
 
 from pipelines import artifacts, stage
-from tidemill import tasks
-from tidemill.config import load_system
-from tidemill.data.data_docs import write_data_docs
-from tidemill.data.expectations import table_expectations
-from tidemill.data.splitting import SPLITS
-from tidemill.data.validation import validate
-from tidemill.errors import TidemillError
-from tidemill.files import finished_folder, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_folder, write_json
+from tidemill.core.params import read_block, read_system
+from tidemill.core.tables import SPLITS
+from tidemill.tasks.common import checks
+from tidemill.validation.data_docs import write_data_docs
+from tidemill.validation.params import Validate
+from tidemill.validation.suites import validate
 
 
 @stage
 def main(name: str) -> None:
-    """Write `validation.json` and `docs/`; those of broken tables go beside, where no later stage looks."""
-    system = load_system(name)
-    task = tasks.load(system.task)
+    """Write `validation.json` and `docs/`; those of broken tables go to another folder, where no later stage looks."""
+    system = read_system(name)
+    params = read_block(system, name, "validate", Validate)
     tables = {split: pd.read_parquet(artifacts(name, "ingest") / f"{split}.parquet") for split in SPLITS}
-    defaults = table_expectations(task.INPUTS, system.validate_) + task.expectations(system.validate_, tables)
-    validation = validate(tables, [*defaults, *system.validate_.expectations])
+    expectations = checks.of(system["task"]).expectations(params, tables)
+    validation = validate(tables, [*expectations, *params.expectations])
 
     failed = artifacts(name, "validate.failed")
     shutil.rmtree(failed, ignore_errors=True)

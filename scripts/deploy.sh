@@ -16,6 +16,6 @@ prefect automation inspect "Runs that fell silent" >/dev/null 2>&1 ||
 prefect deploy --all >/dev/null
 prefect deployment ls
 echo "A worker waits for runs. Ctrl-C ends it$([ ${#servers[@]} = 0 ] || echo ", and both servers")."
-setsid .venv/bin/python scripts/worker.py &
+setsid .venv/bin/python scripts/supervise_worker.py &
 servers+=($!)
 wait

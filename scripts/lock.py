@@ -1,8 +1,8 @@
-"""Remake the four hash-checked locks from pyproject.toml; `--upgrade` lets pins move.
+"""Regenerate the four hash-checked lock files from pyproject.toml; `--upgrade` lets pins move.
 
-uv.lock    what installs the rest
+uv.lock    the installer of the rest
 torch.lock torch alone, with the hashes of the registry's build and of a CPU build, if this machine has one
-cuda.lock  what the registry's build of torch needs beside it
+cuda.lock  packages that the registry's build of torch needs
 base.lock  all others
 """
 
@@ -19,25 +19,25 @@ COMPILE = "pip compile pyproject.toml --all-extras --universal --python-version 
 
 
 def main() -> None:
-    """Compile once, then deal the packages out to the locks."""
+    """Compile once, then distribute the packages to the lock files."""
     blocks = compiled(constraints="" if "--upgrade" in sys.argv else "\n".join(pins()))
-    dealt: dict[str, list[str]] = {lock: [] for lock in LOCKS}
+    packages: dict[str, list[str]] = {lock: [] for lock in LOCKS}
     for block in blocks:
-        dealt[lock_of(block)].append(block)
-    dealt["torch"] = [with_cpu_build(block) for block in dealt["torch"]]
-    for lock, lines in dealt.items():
+        packages[lock_of(block)].append(block)
+    packages["torch"] = [with_cpu_build(block) for block in packages["torch"]]
+    for lock, lines in packages.items():
         (FOLDER / f"{lock}.lock").write_text("\n".join(lines) + "\n", encoding="utf-8")
         print(f"{lock}.lock: {len(lines)} packages")
 
 
 def pins() -> list[str]:
-    """`name==version` of every locked package."""
+    """Return `name==version` of every locked package."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.lock")))
     return re.findall(r"^[\w.-]+==[^\s;\\]+", text, re.MULTILINE)
 
 
 def compiled(constraints: str) -> list[str]:
-    """One block of text a package, its hashes with it."""
+    """Return one block of text for each package, with its hashes."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(constraints)
         file.flush()
@@ -47,7 +47,7 @@ def compiled(constraints: str) -> list[str]:
 
 
 def lock_of(block: str) -> str:
-    """The lock a package belongs to, by its name."""
+    """Return the lock file that a package belongs to, by its name."""
     name = re.split(r"[=\s;]", block)[0]
     if name in LOCKS:
         return name

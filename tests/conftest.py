@@ -82,8 +82,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real raw data of the shipped systems, fetched as a user does; the user's download cache makes it quick."""
-    from tidemill.config import load_project
-    from tidemill.data.fetch import fetch
+    from tidemill.project.params import load_project
+    from tidemill.sources.fetch import fetch
 
     folder = tmp_path_factory.mktemp("data")
     fetch(load_project(ROOT / "params.yaml").sources, folder, ["mnist", "reviews"])
@@ -93,13 +93,13 @@ def raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without a run: made once, since its first tables take seconds, and copied."""
-    from tidemill.registry import tracking
+    from tidemill.tracking import store
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(tmp_path_factory.mktemp("store"))
-        tracking.connect()
-        return tracking.store_folder() / "mlflow.db"
+        store.connect()
+        return store.store_folder() / "mlflow.db"
 
 
 @pytest.fixture(scope="module")

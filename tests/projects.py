@@ -57,7 +57,7 @@ class Project:
             )
         self.environment = quiet_environment(folder / ".tidemill") | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder / "src"),
+            "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder)]),
             "GX_ANALYTICS_ENABLED": "False",
         }
         self.run("git", "init", "--quiet", "--initial-branch", "main")

@@ -1,8 +1,9 @@
-"""The monitor flow by its command: quiet on the same data, an alarm on others, and one retraining for each of them."""
+"""The monitor flow by its command: quiet on the same data, an alarm and an event on others, one retraining for each."""
 
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from tests.dvc_repositories import quiet_environment
 from tests.projects import ROOT
 from tests.unit.registry.candidates import TEXT_PARAMS, texts, write_candidate
 from tidemill.registry.registration import register
-from tidemill.registry.tracking import connect
+from tidemill.tracking.store import connect
+
+TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
 
 @pytest.fixture
@@ -41,12 +44,12 @@ def test_an_alarm_starts_one_retraining(project: Path, prefect_url: str) -> None
     settings = {**quiet_environment(project), "PREFECT_API_URL": prefect_url}
 
     def monitor(file: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / "flows/monitor.py"), "reviews", file, "--deployment", "drill/drill"]
+        command = [TIDEMILL, "monitor", "reviews", file, "--deployment", "drill/drill"]
         return subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True)
 
     quiet = monitor("same.csv")
     assert quiet.returncode == 0, quiet.stderr
-    assert "150 rows are as reviews/1 knew them" in quiet.stdout
+    assert "150 rows are like those reviews/1 was tested on" in quiet.stdout
 
     missing = monitor("other.csv")
     assert missing.returncode == 1
@@ -60,3 +63,14 @@ def test_an_alarm_starts_one_retraining(project: Path, prefect_url: str) -> None
     assert "nothing was started" in second.stdout
     runs = ask(prefect_url, "flow_runs/filter", deployments={"id": {"any_": [deployment]}})
     assert len(runs) == 1
+    assert drift_events(prefect_url, 2) == ["text.length has drifted"] * 2
+
+
+def drift_events(url: str, number: int) -> list[str]:
+    """The beginning of the reasons of each event about `reviews`, once the server has so many."""
+    wanted = {"event": {"name": ["tidemill.drift"]}, "resource": {"id": ["tidemill.system.reviews"]}}
+    end = time.monotonic() + 60
+    while len(found := ask(url, "events/filter", filter=wanted)["events"]) < number and time.monotonic() < end:
+        time.sleep(0.5)
+    assert {event["payload"]["version"] for event in found} == {"reviews/1"}
+    return [event["payload"]["reasons"].partition(":")[0] for event in found]

@@ -15,6 +15,7 @@ from tests.dvc_repositories import DvcRepository
 from tests.e2e.test_flow import ask
 
 ROOT = Path(__file__).parents[2]
+TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
 
 class Receiver(HTTPServer):
@@ -55,15 +56,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 def propose(repository: DvcRepository) -> None:
-    proposal = "from prefect.events import emit_event\nfrom flows.retrain import PROPOSED\n"
-    proposal += "emit_event(PROPOSED, {'prefect.resource.id': 'tidemill.system.digits', 'prefect.resource.name': 'digits'}, payload={'version': '5'})"
+    proposal = "from flows.events import PROPOSED, emit; emit(PROPOSED, 'digits', {'version': '5'})"
     subprocess.run([sys.executable, "-c", proposal], cwd=ROOT, env=repository.environment, check=True)
 
 
 def test_a_failure_and_a_proposal_are_told(repository: DvcRepository, prefect_url: str, receiver: Receiver) -> None:
     address = f"http://127.0.0.1:{receiver.server_port}/secret"
     for _ in range(2):  # switched on twice, it tells once
-        repository.command(sys.executable, str(ROOT / "flows/notify.py"), address)
+        repository.command(TIDEMILL, "notify", address)
     time.sleep(3)  # the server reads its automations anew every two seconds
     assert address not in json.dumps(ask(prefect_url, "block_documents/filter"))
     repository.stages(bad={"cmd": "echo wet corn >&2; exit 1", "outs": ["never"]})
@@ -90,11 +90,11 @@ def test_a_block_of_prefects_own_tells(repository: DvcRepository, prefect_url: s
         "slack-webhook/none": "no block 'slack-webhook/none'",
         "secret/hush": "notifies nobody",
     }.items():
-        asked = [sys.executable, str(ROOT / "flows/notify.py"), wrong]
+        asked = [TIDEMILL, "notify", wrong]
         refused = subprocess.run(asked, env=repository.environment, capture_output=True, text=True)
         assert refused.returncode == 1 and "Traceback" not in refused.stderr
         assert refused.stderr.startswith("error: ") and told in refused.stderr.splitlines()[0]
-    repository.command(sys.executable, str(ROOT / "flows/notify.py"), "mattermost-webhook/team")
+    repository.command(TIDEMILL, "notify", "mattermost-webhook/team")
     time.sleep(3)
     propose(repository)
     [told] = receiver.wait_for(1)

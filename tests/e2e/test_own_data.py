@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.projects import REVIEWS, Project, write_reviews
-from tidemill.data.new import propose, write
-from tidemill.files import read_json
+from tidemill.core.files import read_json
+from tidemill.onboarding.new import propose, write
 
 TOPICS = {"sport": "match goal team coach striker league", "politics": "vote law senate minister treaty budget"}
 COMMON = [

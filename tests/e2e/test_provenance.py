@@ -1,4 +1,4 @@
-"""Looking back from versions: made again bit for bit when nothing is left but repository, DVC remote and registry."""
+"""Versions traced back: reproduced bit for bit when nothing is left but repository, DVC remote and registry."""
 
 import json
 import shutil
@@ -173,7 +173,7 @@ def test_versions_are_found_by_data_and_by_commit(clone: History) -> None:
     assert [one["version"] for one in json.loads(by_commit.stdout)] == ["models:/digits/1", "models:/reviews/1"]
 
 
-def test_a_comparison_tells_all_that_differs(clone: History) -> None:
+def test_a_comparison_lists_all_that_differs(clone: History) -> None:
     told = clone.tidemill("compare", "models:/digits/1", "models:/digits/2")
     assert told.returncode == 0, told.stderr
     found = json.loads(clone.tidemill("compare", "models:/digits/1", "models:/digits/2", "--json").stdout)
@@ -186,8 +186,9 @@ def test_a_comparison_tells_all_that_differs(clone: History) -> None:
     one, other = (clone.predictions(f"models:/digits/{number}") for number in (1, 2))
     right = [table["prediction"] == table["label"] for table in (one, other)]
     assert {row["id"] for row in found["flipped"]["broken"]} == set(one["id"][right[0] & ~right[1]])
-    assert {row["id"] for row in found["flipped"]["mended"]} == set(one["id"][~right[0] & right[1]])
-    assert len(found["flipped"]["broken"]) + len(found["flipped"]["mended"]) > 0
+    assert {row["id"] for row in found["flipped"]["fixed"]} == set(one["id"][~right[0] & right[1]])
+    assert len(found["flipped"]["broken"]) + len(found["flipped"]["fixed"]) > 0
+    assert found["flipped"]["changed"] == sum(one["prediction"] != other["prediction"])
     for line in (
         f"train: 0 rows added, {len(rows['train']['gone'])} gone",
         "model.hidden: [32] → [24]",
@@ -204,7 +205,7 @@ def test_an_old_version_is_reproduced_bit_for_bit_with_the_workspace_gone(clone:
     assert verdict["outcome"] == "identical"
     assert verdict["weights_now"] == verdict["weights_then"]
     assert verdict["environment"] == verdict["data"] == verdict["code"] == verdict["arithmetic"] == []
-    assert "[4/4] train@digits" in done.stderr and "epoch 3/3" in done.stderr
+    assert "[5/5] train@digits" in done.stderr and "epoch 3/3" in done.stderr
     assert registry_state(clone) == before
     assert clone.run("git", "worktree", "list").count("\n") == 1
 
@@ -245,7 +246,7 @@ def test_a_missing_remote_is_one_line(clone: History, tmp_path: Path) -> None:
     finally:
         local.unlink()
     assert done.returncode == 1
-    assert "raw/digits is not in DVC's cache, and the remote does not give it" in done.stderr.splitlines()[-1]
+    assert "raw/digits is not in DVC's cache, and the remote does not provide it" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -264,14 +265,14 @@ def test_a_version_that_is_not_there_is_one_line(clone: History, address: str, r
     assert reason in done.stderr
 
 
-def test_a_lineage_of_an_older_form_still_prints(clone: History) -> None:
+def test_a_lineage_of_an_older_schema_still_prints(clone: History) -> None:
     document = clone.artifact_of("models:/reviews/1", "lineage.json")
     whole = json.loads(document.read_text())
     older = {name: whole[name] for name in ("system", "code", "data", "weights_sha256", "test_set", "run_id")}
     document.write_text(json.dumps(older | {"schema_version": 0}))
     done = clone.tidemill("lineage", "models:/reviews/1")
     assert done.returncode == 0, done.stderr
-    assert "of an older form, which did not record: parent_run_id, dvc, params, environment" in done.stdout
+    assert "of an older schema, which did not record: parent_run_id, dvc, params, environment" in done.stdout
     assert "python not recorded" in done.stdout
     assert clone.tidemill("compare", "models:/digits/1", "models:/reviews/1").returncode == 0
     refused = clone.tidemill("reproduce", "models:/reviews/1")

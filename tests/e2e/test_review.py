@@ -11,7 +11,7 @@ from tests.projects import ROOT
 from tests.unit.registry.proposals import propose
 from tidemill.registry import champion
 from tidemill.registry.audit import audit
-from tidemill.registry.tracking import connect
+from tidemill.tracking.store import connect
 
 
 class Review:

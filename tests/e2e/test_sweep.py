@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.projects import DIGITS, Project, write_digits
-from tidemill.config import load_system
+from tidemill.project.params import load_system
 
 SWEEP = {
     "space": {"training.lr": {"low": 1e-4, "high": 1e-1, "log": True}, "model.hidden": {"choices": [[16], [64]]}},
@@ -31,12 +31,12 @@ def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
     project.params(digits={**DIGITS, "training": training, "sweep": SWEEP})
     project.commit()
     project.environment["PREFECT_API_URL"] = prefect_url
-    command = ("python", "flows/sweep.py", "digits", "--jobs", "2")
+    command = ("tidemill", "sweep", "digits", "--jobs", "2")
     _killed_after(project, command, trials=2)
     with _queued_experiment(project):
         done = project.start(*command)
     assert done.returncode == 0, done.stderr
-    assert "of 5 trials done, " in done.stderr and "taken up again" in done.stderr
+    assert "of 5 trials done, " in done.stderr and " resumed" in done.stderr
 
     folder = next((project.folder / ".tidemill" / "sweeps").glob("digits-*"))
     table = pd.read_csv(folder / "trials.csv")

@@ -100,7 +100,7 @@ def test_the_registered_model_answers_as_the_trained_one_did(project: Project) -
 import json, os, sys
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 import mlflow, pandas as pd
-from tidemill.registry.tracking import store_uri
+from tidemill.tracking.store import store_uri
 mlflow.set_tracking_uri(store_uri())
 model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}@challenger")
 rows = pd.read_parquet(f"artifacts/{sys.argv[1]}/ingest/test.parquet")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+"""For a process of its own: the house's code and that of the tests."""
 KILLED = """
 import os, signal, sys
 from importlib import import_module
@@ -43,5 +45,5 @@ class Step(NamedTuple):
 def run_killed(script: str, *arguments: str, step: Step) -> None:
     """Run a script in the working folder, and see it killed at the step."""
     command = [sys.executable, "-c", KILLED + script, *map(str, step), *arguments]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": PATHS}, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

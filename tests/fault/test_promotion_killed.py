@@ -7,33 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.kills import ROOT, Step, run_killed
+from tests.fault.kills import PATHS, Step, run_killed
 from tests.postgresql import PostgreSQL
 from tests.unit.registry.proposals import GRACE, proposed_project
-from tidemill.registry import champion, promotion, tracking
+from tidemill.registry import champion, promotion
 from tidemill.registry.audit import audit
+from tidemill.tracking import store
 
 APPROVE = """
 import sys
-from tidemill.errors import TidemillError
-from tidemill.registry import promotion, tracking
+from tidemill.core.errors import TidemillError
+from tidemill.registry import promotion
+from tidemill.tracking import store
 from tidemill.registry.identity import Identity
 try:
-    promotion.approve(tracking.connect(), "bars", sys.argv[1], Identity(f"{sys.argv[2]} <{sys.argv[2]}@localhost>", "git"), "good")
+    promotion.approve(store.connect(), "bars", sys.argv[1], Identity(f"{sys.argv[2]} <{sys.argv[2]}@localhost>", "git"), "good")
 except TidemillError as error:
     sys.exit(f"error: {error}")
 """
 RACE = """
 import os
 from concurrent.futures import ThreadPoolExecutor
-from tidemill.errors import TidemillError
-from tidemill.registry import promotion, tracking
+from tidemill.core.errors import TidemillError
+from tidemill.registry import promotion
+from tidemill.tracking import store
 from tidemill.registry.identity import Identity
 def race(turn):
     version, outcome, line = str(1 + turn % 2), "won", "-"
     try:
         who = Identity(f"grace{turn} <grace{turn}@localhost>", "git")
-        promotion.approve(tracking.connect(), "bars", version, who, "good")
+        promotion.approve(store.connect(), "bars", version, who, "good")
     except TidemillError as error:
         outcome, line = "lost", str(error)
     os.write(1, f"{outcome} {version} {line}\\n".encode())
@@ -57,17 +60,17 @@ STEPS = [
     Step(CLIENT, "set_registered_model_alias", 1, "before"),
     Step(CLIENT, "set_registered_model_alias", 1, "after"),
     Step(CLIENT, "log_param", 2, "after"),
-    Step(FILE, "bring_up_to_date", 2, "before"),
-    Step(FILE, "bring_up_to_date", 2, "after"),
+    Step(FILE, "append_missing", 2, "before"),
+    Step(FILE, "append_missing", 2, "after"),
 ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_killed_between_two_steps(proposed: Path, step: Step) -> None:
     run_killed(APPROVE, "1", "grace", step=step)
-    client = tracking.connect()
+    client = store.connect()
     found, (entries, wrong) = champion.find(client, "bars"), audit(client, "bars")
-    assert not any("without a decision" in line for line in wrong)  # the log tells which of the two it is
+    assert not any("without a decision" in line for line in wrong)  # the log decides which of the two it is
     assert found is None or entries[-1].champion_after == "1"
     entry = promotion.approve(client, "bars", "1", GRACE, "good")
     after = champion.find(client, "bars")
@@ -94,17 +97,17 @@ def test_of_twenty_at_once_one_wins_in_postgresql(
 def assert_one_of_twenty_wins() -> None:
     race = subprocess.run(
         [sys.executable, "-c", RACE],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
         check=True,
     )
-    told = [line.split(" ", 2) for line in race.stdout.splitlines()]
-    entries, wrong = audit(tracking.connect(), "bars")
+    outcomes = [line.split(" ", 2) for line in race.stdout.splitlines()]
+    entries, wrong = audit(store.connect(), "bars")
     assert wrong == []
     assert [entry.state for entry in entries] == ["begun", "done"]
-    assert len(told) == 20
-    won = [version for outcome, version, _ in told if outcome == "won"]
+    assert len(outcomes) == 20
+    won = [version for outcome, version, _ in outcomes if outcome == "won"]
     assert won and set(won) == {entries[0].champion_after}  # who asks for what another has got is content
-    lost = [line for outcome, _, line in told if outcome == "lost"]
+    lost = [line for outcome, _, line in outcomes if outcome == "lost"]
     assert all("another decision" in line or "compared with champion none" in line for line in lost), lost

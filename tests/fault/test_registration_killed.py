@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.kills import ROOT, Step, run_killed
+from tests.fault.kills import PATHS, ROOT, Step, run_killed
 from tests.unit.registry.candidates import PARAMS, write_candidate
-from tidemill.registry import tracking
+from tidemill.tracking import store, tags
 
 CLIENT = "mlflow:MlflowClient"
 REGISTER = """
 from pathlib import Path
-from tidemill.config import load_system
+from tidemill.core.params import read_system
 from tidemill.registry.registration import register
-print(register("bars", load_system("bars"), Path("artifacts/bars"))["alias"])
+print(register("bars", read_system("bars"), Path("artifacts/bars"))["alias"])
 """
 STEPS = [
     Step(CLIENT, "create_experiment", 1, "after"),
@@ -52,15 +52,15 @@ def test_killed_between_two_steps(evaluated: Path, tmp_path: Path, step: Step, m
     monkeypatch.chdir(shutil.copytree(evaluated, tmp_path / "project"))
     run_killed(REGISTER, step=step)
 
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": PATHS}
     again = subprocess.run([sys.executable, "-c", REGISTER], env=environment, capture_output=True, text=True)
     assert again.stdout.splitlines()[-1:] == ["challenger"], again.stderr
-    client = tracking.connect()
+    client = store.connect()
     (version,) = client.search_model_versions("name = 'bars'")
     assert client.get_registered_model("bars").aliases == {"challenger": version.version}
     assert version.tags["tidemill.passed"] == "true" and "accuracy" in version.description
     (run,) = client.search_runs([client.get_experiment_by_name("bars").experiment_id])
     assert version.run_id == run.info.run_id and run.info.status == "FINISHED"
     assert {made.dataset.name for made in run.inputs.dataset_inputs} == {"bars/train", "bars/test"}
-    stored = client.download_artifacts(run.info.run_id, version.tags[tracking.FOLDER_TAG], str(tmp_path / "stored"))
+    stored = client.download_artifacts(run.info.run_id, version.tags[tags.FOLDER], str(tmp_path / "stored"))
     assert {"lineage.json", "report.html", "model"} <= {path.name for path in Path(stored).iterdir()}

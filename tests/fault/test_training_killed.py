@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import DIGITS, Project, write_digits
-from tidemill.files import sha256_file
+from tidemill.core.files import sha256_file
 
 TRAINING = {"epochs": 4, "batch": 16, "save_every": 7, "log_every": 3, "threads": 1}
 """374 steps of a network with dropout: where a kill falls in an epoch, the next step's noise depends on the last's."""
@@ -78,7 +78,7 @@ def is_writing(folder: Path) -> bool:
 
 def runs(project: Project) -> list[str]:
     program = (
-        "from tidemill.registry.tracking import connect, experiment_id; c = connect(); "
+        "from tidemill.tracking.store import connect, experiment_id; c = connect(); "
         "print(*(r.info.run_id + ' ' + r.info.status + ' ' + str(len(c.get_metric_history(r.info.run_id, 'train/loss')))"
         " for r in c.search_runs([experiment_id(c, 'digits')])), sep='\\n')"
     )

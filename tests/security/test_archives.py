@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.config import Download, Member
-from tidemill.data.fetch import fetch
-from tidemill.errors import TidemillError
+from tidemill.sources.params import Download, Member
+from tidemill.sources.fetch import fetch
+from tidemill.core.errors import TidemillError
 
 PIN = sha256(b"content").hexdigest()
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.stages.in_process import run_stages, write_system
-from tidemill.files import read_json, sha256_file
-from tidemill.tasks._predictor import Predictor
+from tidemill.core.files import read_json, sha256_file
+from tidemill.inference.predictor import Predictor
 from tidemill.tokens.tokenizers import fit_vocabulary
 
 THINGS = {

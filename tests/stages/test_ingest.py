@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.projects import DIGITS, REVIEWS, Project, gzipped, write_digits, write_idx, write_reviews
-from tidemill.files import read_json
+from tidemill.core.files import read_json
 
 SPLITS = ("train", "valid", "test")
 
@@ -74,7 +74,7 @@ def test_dropped_rows_name_their_reason_and_the_row_kept_instead(reviews: Projec
     assert reasons["no text"] == 1
     assert reasons["exact copy"] == 1
     assert reasons["near copy"] >= 1
-    assert reasons["the same content stands under different labels"] == 2
+    assert reasons["the same content has different labels"] == 2
     copies = rejected[rejected["reason"].isin(["exact copy", "near copy"])]
     assert copies["kept"].isin(kept["id"]).all()
     assert long in set(kept["text"]) and long + "!!" not in set(kept["text"])

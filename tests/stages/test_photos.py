@@ -11,8 +11,8 @@ from PIL import Image
 from transformers import ResNetConfig, ResNetModel
 
 from tests.projects import Project
-from tidemill.files import read_json, sha256_file
-from tidemill.tasks._predictor import Predictor
+from tidemill.core.files import read_json, sha256_file
+from tidemill.inference.predictor import Predictor
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 SLIGHT = ("a slight shift", "a little darker", "a little brighter", "mirrored", "half a picture of another class")

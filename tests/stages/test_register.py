@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.registry.candidates import PARAMS, write_candidate
-from tidemill.files import read_json
+from tidemill.core.files import read_json
 from tidemill.registry import registration
 
 REPOSITORY = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pipelines import evaluate, ingest, tokenize
-from tidemill import models
-from tidemill.config import load_system
-from tidemill.files import read_json
+from tidemill.models.common import networks as models
+from tidemill.project.params import load_system
+from tidemill.core.files import read_json
 from tidemill.training.fit import Outcome
 from tidemill.training.saving import save_model
 

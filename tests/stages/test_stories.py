@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from tests.stages.in_process import run_stages, write_system
 from tidemill.cli import app
-from tidemill.errors import TidemillError
-from tidemill.files import read_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
 from tidemill.serving.live import Live
 from tidemill.serving.service import application
-from tidemill.tasks._predictor import Predictor
+from tidemill.inference.predictor import Predictor
 
 ROOT = Path(__file__).parents[2]
 SOUNDS = {"dog": "woof", "cat": "meow", "cow": "moo", "duck": "quack", "sheep": "baa"}

@@ -8,8 +8,8 @@ import pytest
 
 from tests.projects import Project
 from tests.stages.in_process import STAGES, run_stages
-from tidemill.files import read_json
-from tidemill.tasks._predictor import Predictor
+from tidemill.core.files import read_json
+from tidemill.inference.predictor import Predictor
 
 TOPICS = {
     "sport": ["match", "goal", "team", "coach", "league"],
@@ -70,7 +70,7 @@ def test_it_learned_the_topics_and_passed_its_gate(project: Project) -> None:
 
 def test_contradictions_are_rejected_and_rows_without_a_topic_stay(project: Project) -> None:
     rejected = pd.read_parquet(project.artifact("topics", "ingest/rejected.parquet"))
-    assert rejected["reason"].value_counts()["the same content stands under different labels"] == 2
+    assert rejected["reason"].value_counts()["the same content has different labels"] == 2
     train = pd.read_parquet(project.artifact("topics", "ingest/train.parquet"))
     assert train["labels"].map(len).min() == 0 and train["labels"].map(len).max() == 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tidemill.files import read_json
+from tidemill.core.files import read_json
 
 REPOSITORY = Path(__file__).parents[2]
 PARAMS = """
@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
 
 def run_stage(project: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.validate", "reviews"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tidemill import doctor
+from tidemill.cli import doctor
+from tidemill.provenance import environment
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "mlflow", "prefect", "pytorch_lightning", "transformers", "great_expectations", "pandas", "dvc"}
@@ -80,12 +81,13 @@ def test_the_environment_is_the_locked_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(ROOT)
     check = doctor.environment()
     assert check.ok, check.detail
+    assert int(check.detail.split()[0]) == len(environment.pins(ROOT / "requirements")) > 200
 
 
 def test_the_doctor_names_a_fix_for_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    checks = doctor.doctor()
+    checks = doctor.checks()
     missing = {check.name for check in checks if not check.ok}
     assert missing >= {"environment", "git", "params", "DVC", "DVC remote", "data", "MLflow store"}
     assert [check.name for check in checks if bool(check.fix) == check.ok] == []

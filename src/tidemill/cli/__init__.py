@@ -2,7 +2,7 @@
 
 import typer
 
-from tidemill.cli import pipeline, review, serving, versions
+from tidemill.cli import automation, pipeline, review, serving, versions
 
 app = typer.Typer(
     help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
@@ -12,9 +12,14 @@ app = typer.Typer(
 )
 app.command()(pipeline.fetch)
 app.command()(pipeline.new)
-app.command(context_settings=pipeline.PASSED_ON)(pipeline.run)
-app.command(context_settings=pipeline.PASSED_ON)(pipeline.status)
+app.command()(pipeline.check)
+app.command()(pipeline.run)
+app.command()(pipeline.status)
 app.command()(pipeline.doctor)
+app.command()(automation.sweep)
+app.command()(automation.monitor)
+app.command()(automation.retrain)
+app.command()(automation.notify)
 app.command()(serving.ask)
 app.command()(serving.predict)
 app.command()(serving.shadow)

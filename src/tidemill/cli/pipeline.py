@@ -1,26 +1,45 @@
-"""Commands around the pipeline: bring data, add a system, run, look."""
+"""Commands around the pipeline: fetch data, add a system, check params, run stages."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from tidemill.cli._errors import one_line
-from tidemill.errors import TidemillError
+from tidemill.cli.errors import one_line
+from tidemill.core.errors import TidemillError
 
-FLOW = Path(__file__).resolve().parents[3] / "flows" / "train.py"
-PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+DVC_FILE = Path("dvc.yaml")
+CHECK = "python -m pipelines.check"
+"""Command of the stage `check`, by which a folder is known as a project of ours."""
+REGISTRATIONS = "artifacts/*/register/registration.json"
+
+Stages = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[STAGE]…", help="Stages (train@digits), groups (train) or systems (digits); all by default."
+    ),
+]
+Downstream = Annotated[bool, typer.Option("--downstream", help="Also what depends on them.")]
+Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="After a failure, continue with what does not need it.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Stages to run at once; by default one per core.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=N", help="At most N at once of the stages with `meta: {limits: [NAME]}`."),
+]
 
 
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help="Sources; all if none is named.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]…", help="Sources; all by default.")] = None,
 ) -> None:
-    """Bring the raw data of `sources:` in params.yaml into data/, each file checked against its hash."""
-    from tidemill.config import load_project
-    from tidemill.data import formats
-    from tidemill.data.fetch import fetch as fetch_sources
+    """Download the raw data of `sources:` in params.yaml into data/, each file checked against its hash."""
+    from tidemill.formats.common import source as formats
+    from tidemill.project.params import load_project
+    from tidemill.sources.fetch import fetch as fetch_sources
 
     with one_line():
         project = load_project()
@@ -30,73 +49,121 @@ def fetch(
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="What the system is to be called.")],
+    name: Annotated[str, typer.Argument(help="Name of the new system.")],
     source: Annotated[
         str | None, typer.Option(help="A file, a folder, or the id of a data set of the Hugging Face hub.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="What is asked of the data; guessed from it if not given.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Take a block of `presets:` in params.yaml instead.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task; guessed from the data by default.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Copy a block of `presets:` in params.yaml instead.")] = None,
 ) -> None:
-    """Look at data of your own, add a system for it to params.yaml, and say what was decided and why."""
-    from tidemill.data import new
+    """Inspect data of your own, add a system for it to params.yaml, and explain what was decided and why."""
+    from tidemill.onboarding import new
 
     with one_line():
         if (source is None) == (preset is None):
-            raise TidemillError("give either --source, to look at data of your own, or --preset")
+            raise TidemillError("give either --source, to inspect data of your own, or --preset")
         proposal = new.preset(name, preset) if preset else new.propose(name, task, str(source))
         new.write(proposal)
     print(*proposal.lines, f"next: {proposal.command}", sep="\n")
 
 
-def run(context: typer.Context) -> None:
-    """Bring stages and all they need up to date, independent ones at the same time (`tidemill run --help`: all options)."""
+def check() -> None:
+    """Check params.yaml and name every mistake in it."""
+    from tidemill.project.params import load_project
+
+    with one_line():
+        systems = load_project().systems
+    print(f"params.yaml: no mistake; systems: {', '.join(systems) or 'none'}")
+
+
+def run(
+    stages: Stages = None,
+    downstream: Downstream = False,
+    force: Force = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")] = False,
+    keep_going: KeepGoing = False,
+    jobs: Jobs = None,
+    limit: Limit = None,
+) -> None:
+    """Bring stages and all they need up to date, independent ones at the same time."""
     with one_line():
         _check_params()
-        code = _flow(context.args)
-        if code == 0 and not {"--dry-run", "--help"} & set(context.args):
+    code = _run_flow(stages, downstream, force, dry_run, keep_going, jobs, limit)
+    if code == 0 and not dry_run:
+        with one_line():
             _register_again()
     sys.exit(code)
 
 
-def status(context: typer.Context) -> None:
+def status(stages: Stages = None, downstream: Downstream = False, force: Force = False) -> None:
     """Show what would run and why, and what is up to date."""
     with one_line():
         _check_params()
-    sys.exit(_flow(["--dry-run", *context.args]))
+    sys.exit(_run_flow(stages, downstream, force, dry_run=True))
 
 
 def doctor() -> None:
-    """Say what is missing on this machine, and the fix."""
+    """Check this machine, and show the fix of what is missing."""
     from rich.console import Console
     from rich.table import Table
 
-    from tidemill.doctor import doctor as look
+    from tidemill.cli.doctor import checks
 
-    checks = look()
+    found = checks()
     table = Table("", "what", "found", "fix", box=None)
-    for check in checks:
-        mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.needed else "[yellow]note[/]"
-        table.add_row(mark, check.name, check.detail, check.fix)
+    for one in found:
+        mark = "[green]ok[/]" if one.ok else "[red]missing[/]" if one.needed else "[yellow]note[/]"
+        table.add_row(mark, one.name, one.detail, one.fix)
     Console().print(table)
-    sys.exit(any(check.needed and not check.ok for check in checks))
+    sys.exit(any(one.needed and not one.ok for one in found))
+
+
+def _run_flow(
+    stages: list[str] | None,
+    downstream: bool,
+    force: bool,
+    dry_run: bool = False,
+    keep_going: bool = False,
+    jobs: int | None = None,
+    limit: list[str] | None = None,
+) -> int:
+    """Run the train flow in this process, which ends its stages on Ctrl-C and SIGTERM; return the exit code."""
+    from flows.train import main
+
+    try:
+        main(stages, downstream, force, dry_run, keep_going, jobs, limit)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+            return 1
+        return ended.code or 0
+    return 0
 
 
 def _check_params() -> None:
     """Find every mistake before any work; another DVC repository than ours has params of its own."""
-    from tidemill.config import PARAMS_FILE, load_project
+    if _is_project():
+        from tidemill.project.params import load_project
 
-    if PARAMS_FILE.exists() and "systems:" in PARAMS_FILE.read_text(encoding="utf-8"):
         load_project()
 
 
-def _flow(arguments: list[str]) -> int:
-    """Run the train flow in a process of its own: it imports DVC and Prefect, which this package does not."""
-    return subprocess.call([sys.executable, str(FLOW), *arguments])
+def _is_project() -> bool:
+    """Whether `dvc.yaml` has our stage `check`."""
+    from tidemill.core.params import read_yaml
+
+    try:
+        pipeline = read_yaml(DVC_FILE)
+    except TidemillError:  # DVC itself reports what is wrong with the file
+        return False
+    stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
+    stage = stages.get("check") if isinstance(stages, dict) else None
+    return isinstance(stage, dict) and stage.get("cmd") == CHECK
 
 
 def _register_again() -> None:
-    """Give a fresh tracking server the versions that DVC, which cannot see the server, takes for registered."""
-    recorded = sorted(Path("artifacts").glob("*/register/registration.json"))
+    """Register on a fresh tracking server what DVC, which cannot see the server, takes for registered."""
+    recorded = sorted(Path().glob(REGISTRATIONS)) if _is_project() else []
     if not recorded:
         return
     from tidemill.registry.registration import is_registered
@@ -105,6 +172,23 @@ def _register_again() -> None:
         system = file.parts[1]
         if not is_registered(system, file):
             print(f"{system}: the tracking server lacks the version of {file}; registering it there")
-            command = ["-m", "dvc", "--wait-for-lock", "repro", "--single-item", "--force", f"register@{system}"]
-            if subprocess.call([sys.executable, *command]):
+            if _exit_code("repro", "--single-item", "--force", f"register@{system}"):
                 raise TidemillError(f"register@{system} failed")
+
+
+def _exit_code(*arguments: str) -> int:
+    """Run a DVC command to its end; Ctrl-C and SIGTERM end it and the stage that it runs."""
+    from tidemill.repository.dvc import DVC
+
+    def terminate(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    process = subprocess.Popen([*DVC, "--wait-for-lock", *arguments], start_new_session=True)
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()

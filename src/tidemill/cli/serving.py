@@ -1,4 +1,4 @@
-"""Commands around registered versions: have them answer."""
+"""Commands that predict with registered versions."""
 
 import json
 import os
@@ -9,32 +9,43 @@ from typing import Annotated, Any
 
 import typer
 
-from tidemill.cli import _told
-from tidemill.cli._errors import one_line
-from tidemill.errors import TidemillError
+from tidemill.cli import formatting
+from tidemill.cli.errors import one_line
+from tidemill.core.errors import TidemillError
 
 FILE = "A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures."
 Model = Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")]
 Input = Annotated[Path, typer.Argument(metavar="FILE", help=FILE)]
-Output = Annotated[Path | None, typer.Option(help="Where to write; beside the input if not given.")]
+Output = Annotated[Path | None, typer.Option(help="Where to write; by default beside the input.")]
 Rows = Annotated[int, typer.Option(min=1, help="Rows in memory at once.")]
-Column = Annotated[list[str] | None, typer.Option(metavar="OURS=THEIRS", help="Which column is meant: text=review.")]
+Column = Annotated[
+    list[str] | None, typer.Option(metavar="INPUT=COLUMN", help="Which column holds an input: text=review.")
+]
 Option = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="How to answer: temperature=0.2, of a text generator.")
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="An option of the task: temperature=0.2, of a text generator."),
 ]
 
 
 def predict(
-    model: Model, path: Input, output: Output = None, rows: Rows = 4096, column: Column = None, option: Option = None
+    model: Model,
+    path: Input,
+    output: Output = None,
+    rows: Rows = 4096,
+    column: Column = None,
+    option: Option = None,
+    flow: Annotated[bool, typer.Option("--flow", help="As a Prefect flow run, with progress on its page.")] = False,
 ) -> None:
-    """Answer the rows of a file of any size; a killed run goes on when the same command is given again."""
-    from tidemill.serving import batch
-
-    def tell(done: batch.Progress) -> None:
-        print(done, flush=True)
-
+    """Predict the rows of a file of any size; a killed run resumes when the same command is given again."""
     with one_line():
-        print(batch.predict(model, path, tell, output, rows, renamed(column), chosen(option)))
+        columns, options = renamed(column), chosen(option)
+        if flow:
+            from tidemill.cli import automation
+
+            return automation.predict(model, path, output, rows, columns, options)
+        from tidemill.serving import batch
+
+        print(batch.predict(model, path, lambda progress: print(progress, flush=True), output, rows, columns, options))
 
 
 def ask(
@@ -46,38 +57,36 @@ def ask(
     option: Option = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Have a version answer once; what a text generator writes is shown as it comes."""
-    from tidemill.serving import single
+    """Predict one row; what a text generator writes is shown as it comes."""
+    from tidemill.serving import typed_row
     from tidemill.serving.loading import load
 
     with one_line():
         options, predictor = chosen(option), load(model).predictor
-        row = single.row(predictor, values)
+        row = typed_row.row(predictor, values)
         if predictor.streams and not as_json:
             for piece in predictor.stream(row, **options):
                 print(piece, end="", flush=True)
             print()
             return
-        answer = predictor.predict(row, **options).iloc[0].to_dict()
-    told = f"{answer['prediction'] or '(no answer)'}  ({answer['confidence']:.0%} sure)"
-    print(json.dumps(answer, ensure_ascii=False, default=_plain) if as_json else told)
+        found = predictor.predict(row, **options).iloc[0].to_dict()
+    text = f"{found['prediction'] or '(no answer)'}  ({found['confidence']:.0%} sure)"
+    print(json.dumps(found, ensure_ascii=False, default=_plain) if as_json else text)
 
 
 def shadow(
     system: Annotated[str, typer.Argument(help="The system, as params.yaml names it.")],
     inputs: Annotated[Path, typer.Option(metavar="FILE", help=FILE)],
-    labels: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column of what would have been right.")
-    ] = None,
+    labels: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the actual labels.")] = None,
     column: Column = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Have the challenger answer recorded inputs beside the champion: agreement, differences, metrics, latency."""
+    """Compare the challenger with the champion on recorded inputs: agreement, differences, metrics, latency."""
     from tidemill.serving.shadow import shadow
 
     with one_line():
         found = shadow(system, inputs, labels, renamed(column))
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else "\n".join(_told.shadow(found)))
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else "\n".join(formatting.shadow(found)))
 
 
 def serve(
@@ -86,44 +95,46 @@ def serve(
         str | None, typer.Option(metavar="MODEL", help="The version to compare with it: models:/digits@challenger.")
     ] = None,
     canary: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of requests that the shadow answers instead.")
+        float, typer.Option(min=0, max=1, help="The share of requests that the shadow predicts instead.")
     ] = 0.0,
     record: Annotated[
-        Path | None, typer.Option(help="A file to append all rows and answers to, as JSON lines.")
+        Path | None, typer.Option(help="A file to append all rows and predictions to, as JSON lines.")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; beyond this machine, TIDEMILL_SERVE_TOKEN is asked for.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8000,
-    refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at where the aliases stand.")] = 30.0,
+    refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between checks of where the aliases point.")] = 30.0,
 ) -> None:
-    """Answer over HTTP, and on a page; have a second version answer the same, unseen, and compare the two."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core a request, and as many at once as there are cores
+    """Predict over HTTP, and on a page; let a second version predict the same, unseen, and compare the two."""
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # one core per request, and as many requests at once as there are cores
 
     import uvicorn
 
     from tidemill.serving import service
     from tidemill.serving.live import Live
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     with one_line():
         if canary and not shadow:
-            raise TidemillError("--canary needs --shadow: the version that answers this share")
+            raise TidemillError("--canary needs --shadow: the version that predicts this share")
         listener = service.listen(host, port)
-        app = service.application(Live(model, tell, shadow, canary, record), host, refresh)
+        app = service.application(Live(model, log, shadow, canary, record), host, refresh)
     print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
 
 
 def renamed(columns: list[str] | None) -> dict[str, str]:
-    """Their column name by ours, from `OURS=THEIRS`."""
-    return _pairs(columns, "--column", "OURS=THEIRS, as in text=review")
+    """Return the input's column names by the task's, from `INPUT=COLUMN`."""
+    return _pairs(columns, "--column", "INPUT=COLUMN, as in text=review")
 
 
 def chosen(options: list[str] | None) -> dict[str, Any]:
-    """Options by name, from `NAME=VALUE`; a value is written as in `params.yaml`."""
+    """Return options by name, from `NAME=VALUE`; a value is written as in `params.yaml`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -137,7 +148,7 @@ def chosen(options: list[str] | None) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What numpy holds, as JSON knows it."""
+    """Convert a numpy array to what JSON can hold."""
     return value.tolist()
 
 

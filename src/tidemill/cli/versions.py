@@ -1,4 +1,4 @@
-"""Commands that look back from registered versions."""
+"""Commands that trace registered versions back: lineage, comparison, reproduction, and what storage they need."""
 
 import json
 import sys
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidemill.cli import _told
-from tidemill.cli._errors import one_line
-from tidemill.errors import TidemillError
+from tidemill.cli import formatting
+from tidemill.cli.errors import one_line
+from tidemill.core.errors import TidemillError
 
 if TYPE_CHECKING:
     from tidemill.registry.history import Version
 
 DIFFERENT = 3
-"""Exit code of a reproduction that came out otherwise; 1 is for one that could not be made."""
+"""Exit code of a reproduction with other weights; 1 is for one that failed."""
 
 ADDRESS_HELP = "models:/NAME/NUMBER or models:/NAME@ALIAS."
 Address = Annotated[str, typer.Argument(metavar="VERSION", help=ADDRESS_HELP)]
@@ -55,30 +55,30 @@ def compare(
     after: Annotated[str, typer.Argument(metavar="B", help=ADDRESS_HELP)],
     as_json: AsJson = False,
 ) -> None:
-    """Show what differs between two versions: rows, params, code, environment, metrics, examples answered otherwise."""
+    """Show what differs between two versions: rows, params, code, environment, metrics, examples predicted otherwise."""
     from tidemill.provenance.comparison import compare
     from tidemill.registry import history
 
     with one_line():
         found = compare(history.find(before), history.find(after))
-    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(_told.comparison(found)))
+    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(formatting.comparison(found)))
 
 
 def reproduce(
     version: Address,
     any_environment: Annotated[
-        bool, typer.Option("--any-environment", help="Go on though this environment differs from the version's.")
+        bool, typer.Option("--any-environment", help="Continue though this environment differs from the version's.")
     ] = False,
-    folder: Annotated[Path | None, typer.Option(help="Work in this new folder and leave it, to look at.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Work in this new folder and keep it for inspection.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from nothing and compare the weights: 0 reproduced, 3 different, 1 cannot be made."""
+    """Train a version again from scratch and compare the weights: 0 reproduced, 3 different, 1 failed."""
     from tidemill.provenance.reproduce import reproduce
     from tidemill.registry import history
 
     with one_line():
         found = reproduce(history.find(version), any_environment, folder, _progress)
-    print(json.dumps(found.document(), indent=2) if as_json else "\n".join(_told.verdict(found)))
+    print(json.dumps(found.document(), indent=2) if as_json else "\n".join(formatting.verdict(found)))
     sys.exit(0 if found.reproduced else DIFFERENT)
 
 
@@ -86,10 +86,10 @@ def gc(
     cloud: Annotated[bool, typer.Option("--cloud", help="In DVC's default remote as well.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove what DVC keeps for nothing, but nothing that a registered version needs."""
+    """Remove what DVC stores unused, but nothing that a registered version needs."""
     from tidemill.provenance import retention
     from tidemill.registry import history
-    from tidemill.registry.tracking import store_uri
+    from tidemill.tracking.store import store_uri
 
     with one_line():
         found = history.every()
@@ -106,12 +106,14 @@ def gc(
 
 
 def _list(found: "list[Version]", as_json: bool) -> None:
+    from tidemill.tracking import tags
+
     if as_json:
         print(
             json.dumps([{"version": one.address, "aliases": one.aliases, "tags": one.tags} for one in found], indent=2)
         )
     for one in [] if as_json else found:
-        print(" ".join([one.address, one.tags.get("tidemill.commit", "")[:12], *one.aliases]))
+        print(" ".join([one.address, one.tags.get(tags.COMMIT, "")[:12], *one.aliases]))
     if not found:
         print("no version", file=sys.stderr)
 

@@ -1,1 +1,1 @@
-"""Measuring a model: figures with intervals beside baselines, and the report and the card that tell them."""
+"""Measuring a model: metrics with intervals beside baselines, probes, the report and the model card."""

@@ -1,4 +1,4 @@
-"""What is measured alike for every task: the metrics with their intervals, by class and by slice, and the baselines."""
+"""What is measured alike for every task: metrics with intervals, by class and by slice, beside the baselines."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -6,93 +6,83 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.config import Evaluate
-from tidemill.evaluation.intervals import Interval, intervals, paired_difference
-from tidemill.tasks import Task, targets
+from tidemill.core.intervals import Bootstrap, Interval, intervals, paired_difference
+from tidemill.core.spec import Spec
+from tidemill.tasks.common import rows as task_rows
+from tidemill.tasks.common import scoring as task_scoring
 
 SLICE_ROWS = 30
-"""A slice of fewer rows tells nothing."""
+"""Slices of fewer rows are left out: their intervals are too wide to be of use."""
 
 
-def measure(
-    task: Task,
-    spec: dict[str, Any],
-    rows: pd.DataFrame,
-    predictions: pd.DataFrame,
-    baselines: dict[str, pd.DataFrame],
-    params: Evaluate,
-) -> dict[str, Any]:
-    """The results of `evaluation.json`: the same, byte for byte, for the same model and rows.
+class Measure:
+    """Measures predictions of one task by its metrics."""
 
-    Args:
-        rows: The test rows; `predictions` and each baseline hold a prediction for each, in their order.
-    """
-    metrics, by_class = _measured(task, spec, predictions, params)
-    of_baselines = {name: _measured(task, spec, table, params)[0] for name, table in baselines.items()}
-    return {
-        "test_set": {"sha256": test_set_sha256(rows, targets(task)), "rows": len(rows)},
-        "main_metric": task.MAIN_METRIC,
-        "confidence": params.confidence,
-        "metrics": metrics,
-        "baselines": of_baselines,
-        **_differences(task, spec, predictions, baselines, params),
-        "per_class": _with_support(by_class, predictions[targets(task)[0]]),
-        "slices": _slices(task, spec, rows, predictions, params),
-    }
+    def __init__(self, task: str, spec: Spec, bootstrap: Bootstrap) -> None:
+        self.task, self.rows_part, self.scoring = task, task_rows.of(task), task_scoring.of(task)
+        self.spec, self.bootstrap = spec, bootstrap
+
+    def results(
+        self, rows: pd.DataFrame, predictions: pd.DataFrame, baselines: dict[str, pd.DataFrame]
+    ) -> dict[str, Any]:
+        """Return the results for `evaluation.json`: the same, byte for byte, for the same model and rows.
+
+        Args:
+            rows: the test rows; `predictions` and each baseline hold a scored prediction for each, in their order.
+        """
+        metrics, by_class = self._measured(predictions)
+        targets = self.rows_part.TARGETS
+        return {
+            "test_set": {"sha256": test_set_sha256(rows, targets), "rows": len(rows)},
+            "main_metric": self.scoring.MAIN_METRIC,
+            "bootstrap": Bootstrap.model_dump(self.bootstrap, include=set(Bootstrap.model_fields)),
+            "metrics": metrics,
+            "baselines": {name: self._measured(table)[0] for name, table in baselines.items()},
+            **self._differences(predictions, baselines),
+            "per_class": _with_support(by_class, predictions[targets[0]]),
+            "slices": self._slices(rows, predictions),
+        }
+
+    def _measured(self, predictions: pd.DataFrame) -> tuple[dict[str, Interval], dict[str, dict[str, Interval]]]:
+        """Measure the metrics over all rows, and those named `metric/class` by class."""
+        found = intervals(task_scoring.metrics(self.task, predictions, self.spec), len(predictions), self.bootstrap)
+        overall: dict[str, Interval] = {}
+        by_class: dict[str, dict[str, Interval]] = {}
+        for name, interval in found.items():
+            metric, slash, class_ = name.partition("/")
+            (by_class.setdefault(class_, {}) if slash else overall)[metric] = interval
+        return overall, by_class
+
+    def _differences(self, predictions: pd.DataFrame, baselines: dict[str, pd.DataFrame]) -> dict[str, Interval]:
+        """Measure the main metric of the model minus that of each baseline."""
+        ours = task_scoring.metrics(self.task, predictions, self.spec)
+        theirs = {name: task_scoring.metrics(self.task, table, self.spec) for name, table in baselines.items()}
+        metric, rows = self.scoring.MAIN_METRIC, len(predictions)
+        return {
+            f"difference_to_{name}": paired_difference(ours, other, metric, rows, self.bootstrap)
+            for name, other in theirs.items()
+        }
+
+    def _slices(self, rows: pd.DataFrame, predictions: pd.DataFrame) -> list[dict[str, Any]]:
+        """Measure the main metric of the shortest, the middle and the longest third of the texts."""
+        metric, found = self.scoring.MAIN_METRIC, []
+        for column in self.rows_part.INPUTS:
+            for name, part in _thirds_by_length(column, rows[column]):
+                metrics, _ = self._measured(predictions[part.to_numpy()])
+                found.append({"slice": name, "rows": int(part.sum()), metric: metrics[metric]})
+        return found
 
 
-def test_set_sha256(rows: pd.DataFrame, answers: Sequence[str] = ("label",)) -> str:
-    """Hash of the rows' contents, by their ids, and answers: whatever the vocabulary, the same rows have the same."""
-    told = rows[["id", *(name for name in answers if name in rows)]]
-    return sha256(told.to_json(orient="values", force_ascii=False).encode()).hexdigest()
-
-
-def _measured(
-    task: Task, spec: dict[str, Any], predictions: pd.DataFrame, params: Evaluate
-) -> tuple[dict[str, Interval], dict[str, dict[str, Interval]]]:
-    """Metrics over all rows, and those named `metric/class` by class."""
-    found = intervals(task.metrics(predictions, spec), len(predictions), params)
-    overall: dict[str, Interval] = {}
-    by_class: dict[str, dict[str, Interval]] = {}
-    for name, interval in found.items():
-        metric, slash, class_ = name.partition("/")
-        (by_class.setdefault(class_, {}) if slash else overall)[metric] = interval
-    return overall, by_class
-
-
-def _differences(
-    task: Task,
-    spec: dict[str, Any],
-    predictions: pd.DataFrame,
-    baselines: dict[str, pd.DataFrame],
-    params: Evaluate,
-) -> dict[str, Interval]:
-    """The main metric of the model minus that of each baseline."""
-    ours = task.metrics(predictions, spec)
-    return {
-        f"difference_to_{name}": paired_difference(
-            ours, task.metrics(table, spec), task.MAIN_METRIC, len(predictions), params
-        )
-        for name, table in baselines.items()
-    }
+def test_set_sha256(rows: pd.DataFrame, targets: Sequence[str] = ("label",)) -> str:
+    """Hash the rows' ids, which are hashes of their contents, and their targets, whatever the vocabulary."""
+    identity = rows[["id", *(name for name in targets if name in rows)]]
+    return sha256(identity.to_json(orient="values", force_ascii=False).encode()).hexdigest()
 
 
 def _with_support(by_class: dict[str, dict[str, Interval]], actual: "pd.Series[Any]") -> dict[str, dict[str, Any]]:
-    """Each class with the number of its rows; a row may be of several."""
+    """Add the number of rows to each class; a row may be of several classes."""
     support = actual.explode().value_counts() if by_class else pd.Series(dtype=int)
     return {class_: {**found, "support": int(support.get(class_, 0))} for class_, found in by_class.items()}
-
-
-def _slices(
-    task: Task, spec: dict[str, Any], rows: pd.DataFrame, predictions: pd.DataFrame, params: Evaluate
-) -> list[dict[str, Any]]:
-    """The main metric of the shortest, the middle and the longest third of the texts."""
-    found = []
-    for column in task.INPUTS:
-        for name, part in _thirds_by_length(column, rows[column]):
-            metrics, _ = _measured(task, spec, predictions[part.to_numpy()], params)
-            found.append({"slice": name, "rows": int(part.sum()), task.MAIN_METRIC: metrics[task.MAIN_METRIC]})
-    return found
 
 
 def _thirds_by_length(column: str, values: pd.Series) -> list[tuple[str, "pd.Series[bool]"]]:

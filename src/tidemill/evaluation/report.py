@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs nothing else, for a person who wants to know whether to trust a model."""
+"""`report.html`: a self-contained page for a person who has to decide whether to trust a model."""
 
 import base64
 import io
@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.evaluation import figures
-from tidemill.evaluation.facts import Facts, number, param, span, standing, verdict, words
+from tidemill.evaluation import plots
+from tidemill.evaluation.results import Results, number, param, span, standing, verdict, words
 
 EXAMPLES = 12
-"""Rows shown of those that went worst."""
+"""Rows shown with the highest losses."""
 MATRIX_CLASSES = 20
 """Classes up to which a confusion matrix can be read."""
 TABLE_CLASSES = 50
@@ -21,8 +21,8 @@ THUMBNAIL = (256, 256)
 """Width and height in pixels up to which a picture is shown as it is."""
 
 
-def render(facts: Facts) -> str:
-    """The page. Whatever comes from the data is shown as text, never taken as markup."""
+def render(results: Results) -> str:
+    """Render the page. Whatever comes from the data is shown as text, never taken as markup."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -33,65 +33,63 @@ def render(facts: Facts) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"words": words, "number": number, "span": span, "param": param}
-    return environment.get_template("report.html.j2").render(_shown(facts))
+    return environment.get_template("report.html.j2").render(_shown(results))
 
 
-def _shown(facts: Facts) -> dict[str, Any]:
-    """All that the page names."""
+def _shown(results: Results) -> dict[str, Any]:
+    """Return everything that the template names."""
     return {
-        "facts": facts,
-        "evaluation": facts.evaluation,
-        "verdict": verdict(facts),
-        "standing": _standing(facts.evaluation),
-        "comparison": figures.comparison(_compared(facts), words(facts.evaluation["main_metric"])),
-        "curves": figures.curves(facts.curves),
-        "calibration": figures.calibration(facts.plots["calibration"]) if "calibration" in facts.plots else None,
+        "results": results,
+        "evaluation": results.evaluation,
+        "verdict": verdict(results),
+        "standing": _standing(results.evaluation),
+        "comparison": plots.comparison(_compared(results), words(results.evaluation["main_metric"])),
+        "curves": plots.curves(results.curves),
+        "calibration": plots.calibration(results.plots["calibration"]) if "calibration" in results.plots else None,
         "others": [
-            figures.drawn(name, table)
-            for name, table in facts.plots.items()
-            if name not in ("calibration", "confusion")
+            plots.draw(name, table) for name, table in results.plots.items() if name not in ("calibration", "confusion")
         ],
-        "matrix": _matrix(facts),
-        "confusions": _confusions(facts.plots),
-        "classes": _classes(facts.evaluation["per_class"]),
-        "worst": [_example(facts, row) for row in _records(facts.worst.head(EXAMPLES))],
-        "wrong": len(facts.worst),
-        "strip": _strip(facts),
-        "slowest": _slowest(facts),
-        "behaviours": _behaviours(facts),
+        "matrix": _matrix(results),
+        "confusions": _confusions(results.plots),
+        "classes": _classes(results.evaluation["per_class"]),
+        "worst": [_example(results, row) for row in _records(results.worst.head(EXAMPLES))],
+        "wrong": len(results.worst),
+        "strip": _strip(results),
+        "slowest": _slowest(results),
+        "probes": _probes(results),
     }
 
 
-def _strip(facts: Facts) -> list[dict[str, Any]]:
-    """A right answer of each class, where what is shown are pictures: one look says what the classes are."""
-    examples = [_example(facts, row) for row in _records(facts.right.sort_values("label").head(EXAMPLES))]
+def _strip(results: Results) -> list[dict[str, Any]]:
+    """Return a correct prediction of each class if rows are pictures: one look shows what the classes are."""
+    examples = [_example(results, row) for row in _records(results.right.sort_values("label").head(EXAMPLES))]
     return [example for example in examples if example["pictures"] and not example["texts"]]
 
 
 def _standing(evaluation: dict[str, Any]) -> str:
-    """How the model stands to the baseline that is hardest to beat."""
+    """Compare the model with its strongest baseline."""
     differences = [evaluation[f"difference_to_{name}"] for name in evaluation["baselines"]]
     return standing(min(differences, key=lambda difference: difference["value"])) if differences else "level"
 
 
-def _compared(facts: Facts) -> dict[str, dict[str, float]]:
-    metric = facts.evaluation["main_metric"]
-    baselines = {f"{name} baseline": found[metric] for name, found in facts.evaluation["baselines"].items()}
+def _compared(results: Results) -> dict[str, dict[str, float]]:
+    metric = results.evaluation["main_metric"]
+    baselines = {f"{name} baseline": found[metric] for name, found in results.evaluation["baselines"].items()}
     best_first = sorted(baselines.items(), key=lambda item: -item[1]["value"])
-    return {facts.system: facts.main} | dict(best_first)
+    return {results.system: results.main} | dict(best_first)
 
 
-def _matrix(facts: Facts) -> pd.DataFrame | None:
-    """Rows by actual (down) and predicted (across) class, where there are few enough to read."""
-    labels = list(facts.evaluation["per_class"])
-    if "confusion" not in facts.plots or len(labels) > MATRIX_CLASSES:
+def _matrix(results: Results) -> pd.DataFrame | None:
+    """Count rows by actual (down) and predicted (across) class, if there are few enough classes to read."""
+    labels = list(results.evaluation["per_class"])
+    if "confusion" not in results.plots or len(labels) > MATRIX_CLASSES:
         return None
-    table = facts.plots["confusion"]
+    table = results.plots["confusion"]
     return pd.crosstab(table["actual"], table["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
 
 
 def _confusions(plots: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """The commonest mistakes: actual, predicted and how often."""
+    """Return the most common mistakes: actual, predicted and rows."""
     if "confusion" not in plots:
         return []
     table = plots["confusion"]
@@ -101,25 +99,25 @@ def _confusions(plots: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def _classes(by_class: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Classes in order; the weakest alone where there are too many."""
+    """Return the classes in order, or only the weakest if there are too many."""
     classes = list(by_class.items())
     if len(classes) <= TABLE_CLASSES:
         return classes
     return sorted(classes, key=lambda item: item[1]["f1"]["value"])[:TABLE_CLASSES]
 
 
-def _slowest(facts: Facts) -> list[dict[str, Any]]:
-    by_id = facts.rows.drop_duplicates("id").set_index("id", drop=False)
-    slow = facts.latency["slowest"]
-    return [_example(facts, by_id.loc[entry["id"]].to_dict()) | {"ms": entry["ms"]} for entry in slow]
+def _slowest(results: Results) -> list[dict[str, Any]]:
+    by_id = results.rows.drop_duplicates("id").set_index("id", drop=False)
+    slow = results.latency["slowest"]
+    return [_example(results, by_id.loc[entry["id"]].to_dict()) | {"ms": entry["ms"]} for entry in slow]
 
 
-def _behaviours(facts: Facts) -> dict[str, list[dict[str, Any]]]:
-    """By kind, what changes of the test rows came to, with the row of the first failure as it was shown to the model."""
+def _probes(results: Results) -> dict[str, list[dict[str, Any]]]:
+    """Return the probes by kind, each with the first row that failed as the model read it."""
     kinds: dict[str, list[dict[str, Any]]] = {}
-    for found in facts.evaluation["behaviours"]:
-        failed = facts.failures.get(found["name"])
-        kinds.setdefault(found["kind"], []).append(found | {"example": failed and _example(facts, failed)})
+    for found in results.evaluation["probes"]:
+        failed = results.failures.get(found["name"])
+        kinds.setdefault(found["kind"], []).append(found | {"example": failed and _example(results, failed)})
     return kinds
 
 
@@ -127,9 +125,9 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _example(facts: Facts, row: dict[str, Any]) -> dict[str, Any]:
-    """A row as shown: its content as texts and pictures, and what was answered where that is known."""
-    shown = [(name, row[name]) for name in facts.inputs]
+def _example(results: Results, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as it is shown: its content as texts and pictures, and its prediction if there is one."""
+    shown = [(name, row[name]) for name in results.inputs]
     return {
         "origin": row.get("row", row["id"]),
         "texts": [(name, _shortened(str(value))) for name, value in shown if not isinstance(value, bytes)],
@@ -143,8 +141,8 @@ def _shortened(text: str) -> str:
 
 
 def _picture(content: bytes) -> dict[str, Any]:
-    """The picture drawn anew as PNG, so that nothing but its pixels gets into the page."""
-    from tidemill.data.pictures import decoded
+    """Encode the picture again as PNG, so that nothing but its pixels gets into the page."""
+    from tidemill.core.pictures import decoded
 
     picture = decoded(content).convert("RGBA")
     picture.thumbnail(THUMBNAIL)

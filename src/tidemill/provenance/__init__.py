@@ -1,1 +1,1 @@
-"""Looking back from a version: what it was made from, how two differ, making it again, keeping what that takes."""
+"""Tracing a version back: its lineage, what differs from another, reproducing it, and keeping what that needs."""

@@ -13,23 +13,23 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tidemill.errors import TidemillError
-from tidemill.files import write_json
-from tidemill.provenance import storage
-from tidemill.provenance.worktree import git
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import write_json
 from tidemill.registry.history import Version
+from tidemill.repository import dvc
+from tidemill.repository.git import git
 
 TIPS = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
-"""What of the repository itself is kept."""
+"""Whatever these revisions of the repository use is kept."""
 
 HASHED = ("md5", "size", "nfiles", "hash", "isexec")
-"""What DVC writes of an output, but for its place."""
+"""Fields that DVC writes of an output, except its path."""
 
 Outs = list[dict[str, Any]]
 
 
 def needed(version: Version) -> Outs:
-    """DVC's entries of all outputs that a version was made from or through.
+    """Return DVC's entries of all outputs that a version was made from, raw data and intermediate ones.
 
     Raises:
         TidemillError: its commit is not in this repository, so that its raw data is not known.
@@ -42,12 +42,12 @@ def needed(version: Version) -> Outs:
 
 @contextmanager
 def kept(outs: Outs, project: Path) -> Iterator[Path]:
-    """A DVC project that uses these outputs, with the cache and the remotes of the project."""
+    """Create a temporary DVC project that uses these outputs, with the cache and the remotes of the project."""
     with TemporaryDirectory(prefix="tidemill-kept-") as scratch:
         folder = Path(scratch)
         git("init", "--quiet", folder=folder)
-        storage.answer("init", "--quiet", folder=folder)
-        storage.share(project, folder)
+        dvc.output("init", "--quiet", folder=folder)
+        dvc.share(project, folder)
         placed = [out | {"path": f"kept/{place}"} for place, out in enumerate(outs)]
         if placed:
             write_json(folder / "kept.dvc", {"outs": placed})  # JSON is YAML
@@ -55,20 +55,20 @@ def kept(outs: Outs, project: Path) -> Iterator[Path]:
 
 
 def collect(outs: Outs, project: Path, cloud: bool, dry: bool) -> list[str]:
-    """Let DVC remove what neither a tip of the repository nor an entry of `outs` uses; return what DVC says.
+    """Let DVC remove what neither a tip of the repository nor an entry of `outs` uses; return what DVC prints.
 
     Args:
         cloud: in the default remote as well.
-        dry: only say what would go.
+        dry: only list what would be removed.
     """
     scope = [*TIPS, *(["--cloud"] if cloud else []), *(["--dry"] if dry else [])]
     with kept(outs, project) as folder:
-        said = storage.answer("gc", "--force", *scope, "--projects", str(folder), folder=project)
-    return [line for line in said.splitlines() if line.strip()]
+        printed = dvc.output("gc", "--force", *scope, "--projects", str(folder), folder=project)
+    return [line for line in printed.splitlines() if line.strip()]
 
 
 def _pinned(commit: str, address: str) -> Outs:
-    """Outputs of every `.dvc` file at a commit."""
+    """Return the outputs of every `.dvc` file at a commit."""
     listed = git("ls-tree", "-r", "-z", "--name-only", commit)
     if listed.returncode:
         raise TidemillError(

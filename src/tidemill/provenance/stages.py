@@ -1,4 +1,4 @@
-"""Running the stages of a version again, from raw data to weights, and what DVC then says that they read and wrote."""
+"""Running the stages of a version again, from raw data to weights, and what DVC records of what they read and wrote."""
 
 import subprocess
 from collections import deque
@@ -6,23 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tidemill.errors import TidemillError
-from tidemill.provenance.storage import DVC, environment
+from tidemill.core.errors import TidemillError
+from tidemill.core.params import read_yaml
 from tidemill.registry import lineage
+from tidemill.repository.dvc import DVC, environment
 
 STAGES = ("ingest", "validate", "tokenize", "train")
+CHECK = "check"
 AGAIN = ("--single-item", "--force", "--no-run-cache", "--no-commit")
 """Each stage runs though its output may be in a cache, and leaves nothing in the cache."""
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def run_again(folder: Path, system: str, device: str | None, tell: Tell) -> dict[str, Any]:
+def run_again(folder: Path, system: str, device: str | None, log: Log) -> dict[str, Any]:
     """Run the stages from ingest to train in a worktree.
 
     Args:
         device: what the version was trained on; on `cpu`, a GPU is hidden from the training.
-        tell: gets each line of their output.
+        log: receives each line of their output.
 
     Returns:
         Their entries of `dvc.lock`, with hashes of what was read and written this time.
@@ -30,13 +32,20 @@ def run_again(folder: Path, system: str, device: str | None, tell: Tell) -> dict
     Raises:
         TidemillError: a stage failed.
     """
-    for number, stage in enumerate(STAGES, start=1):
-        tell(f"[{number}/{len(STAGES)}] {stage}@{system}")
-        _run(folder, f"{stage}@{system}", device, tell)
+    addresses = [*_prerequisites(folder), *(f"{stage}@{system}" for stage in STAGES)]
+    for number, address in enumerate(addresses, start=1):
+        log(f"[{number}/{len(addresses)}] {address}")
+        _run(folder, address, device, log)
     return lineage.lock_entries(system, folder / lineage.LOCK)
 
 
-def _run(folder: Path, address: str, device: str | None, tell: Tell) -> None:
+def _prerequisites(folder: Path) -> list[str]:
+    """Return what the stages of a system wait for: the check of all params, where the commit has that stage."""
+    stages = read_yaml(folder / "dvc.yaml").get("stages", {})
+    return [CHECK] if CHECK in stages else []
+
+
+def _run(folder: Path, address: str, device: str | None, log: Log) -> None:
     command = [*DVC, "--wait-for-lock", "repro", *AGAIN, address]
     last: deque[str] = deque(maxlen=1)
     with subprocess.Popen(
@@ -50,7 +59,7 @@ def _run(folder: Path, address: str, device: str | None, tell: Tell) -> None:
     ) as process:
         for line in process.stdout or ():
             if line.startswith(("epoch ", f"{address.partition('@')[2]}: ")):
-                tell(f"    {line.rstrip()}")
+                log(f"    {line.rstrip()}")
             if line.strip() and not line.startswith("ERROR: failed to reproduce"):
                 last.append(line.strip())
     if process.returncode:
@@ -58,7 +67,7 @@ def _run(folder: Path, address: str, device: str | None, tell: Tell) -> None:
 
 
 def _apart(folder: Path, device: str | None) -> dict[str, str]:
-    """The environment of the stages: code of the worktree, and a tracking store that goes with it."""
+    """Return the environment of the stages: the code of the worktree, and a tracking store inside it."""
     outer = ("MLFLOW_", "PREFECT__", "DVC_EXP", "TIDEMILL_FLOW")
     kept = {name: value for name, value in environment().items() if not name.startswith(outer)}
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}

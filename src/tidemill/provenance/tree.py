@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tidemill.registry.history import Version
-from tidemill.registry.lineage import NOT_RECORDED
-from tidemill.registry.tracking import flattened
+from tidemill.registry.lineage import NOT_RECORDED, SCHEMA_VERSION
+from tidemill.tracking.run import as_text
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -13,7 +13,7 @@ ABSENT = "not recorded"
 
 
 def tree(version: Version) -> "Tree":
-    """What a version was made from. What its lineage lacks, as one of an older form may, is said."""
+    """Show what a version was made from, and what its lineage does not record, as one of an older schema may not."""
     from rich.text import Text
     from rich.tree import Tree
 
@@ -46,15 +46,15 @@ def _parts(lineage: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _code(code: dict[str, Any]) -> list[str]:
-    """Commit and what differed from it."""
+    """Show the commit and what differed from it."""
     if code["commit"] is None:
         return _named({"commit": None})
     state = {True: "dirty", False: "clean", None: "not known whether clean"}[code["dirty"]]
     lines = [f"commit {code['commit']} ({state})"]
     if code["diff"]:
-        lines.append(f"differs in {', '.join(_changed(code['diff']))} (the difference is kept)")
+        lines.append(f"differs in {', '.join(_changed(code['diff']))} (the difference is stored)")
     if code["untracked"]:
-        lines.append(f"not known to git: {', '.join(code['untracked'])}")
+        lines.append(f"not tracked by git: {', '.join(code['untracked'])}")
     return lines + (_named({"experiment": code["experiment"]}) if code["experiment"] else [])
 
 
@@ -64,8 +64,8 @@ def _changed(diff: str) -> list[str]:
 
 
 def _params(params: dict[str, Any]) -> list[str]:
-    """One line a block."""
-    blocks = ((name, flattened(value) if isinstance(value, dict) else value) for name, value in params.items())
+    """Show one line for each block."""
+    blocks = ((name, as_text(value) if isinstance(value, dict) else value) for name, value in params.items())
     return [
         f"{name}: {', '.join(f'{path} {leaf}' for path, leaf in block.items()) if isinstance(block, dict) else block}"
         for name, block in blocks
@@ -73,11 +73,11 @@ def _params(params: dict[str, Any]) -> list[str]:
 
 
 def _lacking(lineage: dict[str, Any]) -> list[str]:
-    if lineage["schema_version"] == 2:
+    if lineage["schema_version"] == SCHEMA_VERSION:
         return []
     whole = {name: NOT_RECORDED[name] for name in ("parent_run_id", "code", "dvc", "data", "params", "environment")}
     lacking = [name for name, empty in whole.items() if lineage[name] == empty]
-    return [f"of an older form, which did not record: {', '.join(lacking)}"] if lacking else ["of an older form"]
+    return [f"of an older schema, which did not record: {', '.join(lacking)}"] if lacking else ["of an older schema"]
 
 
 def _named(values: dict[str, Any]) -> list[str]:

@@ -1,11 +1,11 @@
-"""What the second making of a version shows: the same weights, weights within the tolerance, or what differs and why."""
+"""The verdict of a reproduction: identical weights, weights within the tolerance, or what differs and why."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tidemill.provenance.stages import STAGES
-from tidemill.registry.tracking import flattened
+from tidemill.tracking.run import as_text
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Verdict:
     weights_now: str
     determinism: str
     tolerance: float | None
-    """Largest distance that the tier allows; null where it promises nothing."""
+    """Largest distance that the tier allows; None where it promises nothing."""
     distance: float | None
-    """Norm of the difference of the weights over the norm of the weights; null where they have other shapes."""
+    """Norm of the difference of the weights over the norm of the weights; None where they have other shapes."""
     environment: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Verdict:
     seconds: float = 0.0
 
     def document(self) -> dict[str, Any]:
-        """All of it as JSON."""
+        """Return all of it as JSON."""
         return asdict(self)
 
     @property
@@ -39,16 +39,16 @@ class Verdict:
 
 
 def outcome(distance: float | None, tolerance: float | None) -> Literal["identical", "within tolerance", "different"]:
-    """The verdict on weights of a distance (0: bit-identical) under a tolerance (null: nothing is promised)."""
+    """Return the outcome for weights at a distance (0: bit-identical) under a tolerance (None: nothing is promised)."""
     if distance == 0:
         return "identical"
-    if distance is None or tolerance is None or not distance <= tolerance:  # a NaN is no small distance
+    if distance is None or tolerance is None or not distance <= tolerance:  # NaN is not a small distance
         return "different"
     return "within tolerance"
 
 
 def distance(then: Path, now: Path) -> float | None:
-    """Norm of the difference of two files of weights over the norm of the first; null if their tensors do not match."""
+    """Return the norm of the difference of two files of weights over that of the first; None if their tensors differ."""
     import torch
     from safetensors.torch import load_file
 
@@ -64,11 +64,11 @@ def distance(then: Path, now: Path) -> float | None:
 
 
 def differences(then: dict[str, Any], now: dict[str, Any], system: str, source: str) -> dict[str, list[str]]:
-    """What the stages read or wrote otherwise than the first time: `data`, `code` and `arithmetic`.
+    """Return what the stages read or wrote otherwise than the first time: `data`, `code` and `arithmetic`.
 
     Args:
         then: the entries of `dvc.lock` that the lineage keeps.
-        now: those of the second making.
+        now: those of the reproduction.
         system: the system's name.
         source: path of its raw data.
     """
@@ -93,7 +93,7 @@ def _unlike(before: dict[str, Any], after: dict[str, Any], part: str) -> list[st
 
 
 def _unlike_params(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    one, other = (flattened(side.get("params", {})) for side in (before, after))
+    one, other = (as_text(side.get("params", {})) for side in (before, after))
     return [
         f"{path} is {other.get(path)} (then {one.get(path)})"
         for path in sorted(one.keys() | other.keys())

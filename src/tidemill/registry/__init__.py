@@ -1,1 +1,1 @@
-"""Runs and versions: the only room that knows MLflow."""
+"""Versions of models in MLflow's registry: how they are made, compared, decided on, signed and found again."""

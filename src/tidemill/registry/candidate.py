@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tidemill.config import System
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, sha256_file
-from tidemill.models import CONFIG, WEIGHTS
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, sha256_file
+from tidemill.core.params import read_block
+from tidemill.models.common.networks import CONFIG, WEIGHTS
+from tidemill.registry.params import Gates, with_limits
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,18 @@ class Candidate:
     """One system's outputs under `artifacts/<name>/`."""
 
     name: str
-    system: System
+    params: dict[str, Any]
+    """The system's blocks, as they stand in `params.yaml`."""
     folder: Path
+
+    @cached_property
+    def gates(self) -> Gates:
+        """What it must reach.
+
+        Raises:
+            TidemillError: a param of the block is unknown or of a wrong type.
+        """
+        return with_limits(read_block(self.params, self.name, "gates", Gates), f"systems.{self.name}")
 
     @property
     def model(self) -> Path:
@@ -35,12 +46,12 @@ class Candidate:
         return self.folder / "evaluate"
 
     def table(self, split: str) -> Path:
-        """Table of the ingested rows of a split."""
+        """Return the table of the ingested rows of a split."""
         return self.folder / "ingest" / f"{split}.parquet"
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the model is: among others its `spec`, what it knows of its input."""
+        """What the model is: among others its `spec`, what it knows of its input, and the params of its training."""
         config: dict[str, Any] = read_json(self.model / CONFIG)
         return config
 
@@ -51,7 +62,7 @@ class Candidate:
 
     @cached_property
     def evaluation_sha256(self) -> str:
-        """Hash of the evaluation, by which one of the same weights on another test set is told apart."""
+        """Hash of the evaluation, which differs where the same weights are evaluated on another test set."""
         return sha256_file(self.results / "evaluation.json")
 
     @property
@@ -61,7 +72,7 @@ class Candidate:
 
     @property
     def latency(self) -> dict[str, Any]:
-        """How long one row takes."""
+        """How long the prediction of one row takes."""
         found: dict[str, Any] = read_json(self.results / "latency.json")
         return found
 
@@ -76,7 +87,7 @@ class Candidate:
         """What was measured.
 
         Raises:
-            TidemillError: it was measured of other weights.
+            TidemillError: it was measured with other weights.
         """
         found: dict[str, Any] = read_json(self.results / "evaluation.json")
         if found["weights_sha256"] != self.weights_sha256:

@@ -2,82 +2,81 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tidemill import tasks
-from tidemill.data.tables import read_table
-from tidemill.errors import TidemillError
-from tidemill.files import read_json
-from tidemill.registry import gates, signing
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
+from tidemill.core.intervals import Bootstrap, Interval, paired_difference
+from tidemill.core.spec import Spec
+from tidemill.core.tables import read_table
+from tidemill.models.common.networks import CONFIG
+from tidemill.registry import checks, signing
 from tidemill.registry.candidate import Candidate
-from tidemill.registry.tracking import MODEL
+from tidemill.registry.versions import MODEL, PREDICTIONS
+from tidemill.tasks.common import rows as task_rows
+from tidemill.tasks.common import scoring
+from tidemill.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-ALIAS = "champion"
-COMPARED_TAG = "tidemill.compared_with"
-"""Tag of a version: the champion its gates compared it with, by which a promotion knows that it still is the one."""
 NO_CHAMPION = "none"
-TEST_TAG = "tidemill.test_sha256"
 
 
 def find(client: "MlflowClient", name: str) -> "ModelVersion | None":
-    """The version of a system that is in service."""
+    """Return the version of a system that is in service."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(name, ALIAS)
+        return client.get_model_version_by_alias(name, tags.CHAMPION)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model, no such alias
             return None
         raise
 
 
-def compare(champion: "ModelVersion | None", candidate: Candidate) -> gates.Answer:
-    """Whether the candidate is not worse than the champion, by paired bootstrap over the test rows."""
+def compare(champion: "ModelVersion | None", candidate: Candidate) -> checks.Check:
+    """Check that the candidate is not worse than the champion, by paired bootstrap over the test rows."""
     if champion is None:
-        return gates.no_champion()
-    metric = candidate.system.gates.metric or candidate.evaluation["main_metric"]
+        return checks.no_champion()
+    metric = candidate.gates.metric or candidate.evaluation["main_metric"]
     try:
         difference = _difference(champion, candidate, metric)
     except TidemillError as error:
-        return gates.not_comparable(str(error))
-    return gates.not_worse(metric, difference, candidate.system.gates, champion.version)
+        return checks.not_comparable(str(error))
+    return checks.not_worse(metric, difference, candidate.gates, champion.version)
 
 
-def _difference(champion: "ModelVersion", candidate: Candidate, metric: str) -> gates.Interval:
-    """The metric of the candidate minus that of the champion, with its confidence interval."""
-    from tidemill.evaluation.intervals import paired_difference
-
-    ours = read_table(candidate.results / "predictions.parquet")
+def _difference(champion: "ModelVersion", candidate: Candidate, metric: str) -> Interval:
+    """Measure the metric of the candidate minus that of the champion, with its confidence interval."""
+    ours = read_table(candidate.results / PREDICTIONS)
     theirs, spec = _predictions(champion, candidate)
     theirs = ours[["id"]].merge(theirs, on="id", validate="one_to_one")
     if len(theirs) != len(ours):
         raise TidemillError(f"{len(ours) - len(theirs)} of {len(ours)} test rows have no prediction of its")
-    task = tasks.load(candidate.system.task)
-    of_ours, of_theirs = task.metrics(ours, candidate.config["spec"]), task.metrics(theirs, spec)
-    return paired_difference(of_ours, of_theirs, metric, len(ours), candidate.system.evaluate)
+    task = scoring.of(candidate.params["task"])
+    metrics_of_ours = task.metrics(ours, candidate.config["spec"])
+    metrics_of_theirs = task.metrics(task.score(theirs, spec), spec)
+    bootstrap = Bootstrap(**candidate.evaluation["bootstrap"])
+    return paired_difference(metrics_of_ours, metrics_of_theirs, metric, len(ours), bootstrap)
 
 
-def _predictions(champion: "ModelVersion", candidate: Candidate) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The champion's predictions for the test rows, and its spec: those stored, or made anew if the rows changed."""
+def _predictions(champion: "ModelVersion", candidate: Candidate) -> tuple[pd.DataFrame, Spec]:
+    """Return the champion's predictions for the test rows, and its spec: stored, or new ones if the rows changed."""
     with TemporaryDirectory() as scratch:
         files = signing.download(champion, Path(scratch))
-        model = files / MODEL
-        spec: dict[str, Any] = read_json(model / "config.json")["spec"]
-        if champion.tags[TEST_TAG] == candidate.evaluation["test_set"]["sha256"]:
-            return read_table(files / "predictions.parquet"), spec
-        return _predicted(model, read_table(candidate.table("test"))), spec
+        spec: Spec = read_json(files / MODEL / CONFIG)["spec"]
+        if champion.tags[tags.TEST_SET] == candidate.evaluation["test_set"]["sha256"]:
+            return read_table(files / PREDICTIONS), spec
+        return _predicted(files / MODEL, read_table(candidate.table("test"))), spec
 
 
 def _predicted(model: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    from tidemill.tasks._predictor import Predictor
+    from tidemill.inference.predictor import Predictor
 
     predictor = Predictor(model)
-    return predictor.task.score(
-        rows[["id", *tasks.targets(predictor.task)]].join(predictor.examine(rows)), predictor.spec
-    )
+    targets = list(task_rows.of(predictor.task).TARGETS)
+    return rows[["id", *targets]].join(predictor.predict_normalised(rows))

@@ -1,22 +1,22 @@
-"""The decision log as a file under git, so that it outlives the registry and each copy vouches for the other."""
+"""The decision log as a file under git: it outlives the registry, and each copy attests the other."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidemill.errors import TidemillError
-from tidemill.files import finished_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file
 from tidemill.registry.decision_log import DecisionLog, Entry, checked
 from tidemill.registry.lineage import DECISIONS as FOLDER
-from tidemill.registry.tracking import project_root, store_folder
+from tidemill.tracking.store import project_root, store_folder
 
 
 def path(system: str) -> Path:
-    """`decisions/<system>.jsonl` of the project."""
+    """Return `decisions/<system>.jsonl` of the project."""
     return project_root() / FOLDER / f"{system}.jsonl"
 
 
 def entries(system: str) -> list[Entry]:
-    """All entries of the file, checked; none if there is no file.
+    """Read and check all entries of the file; none if there is no file.
 
     Raises:
         TidemillError: one was changed or removed.
@@ -27,7 +27,7 @@ def entries(system: str) -> list[Entry]:
 
 
 def difference(system: str, registry: Sequence[Entry]) -> str | None:
-    """What the file and the registry's log do not agree on."""
+    """Return where the file and the registry's log differ, if they do."""
     file = f"{FOLDER}/{system}.jsonl"
     own = entries(system)
     for ours, theirs in zip(own, registry, strict=False):
@@ -40,8 +40,8 @@ def difference(system: str, registry: Sequence[Entry]) -> str | None:
     return None
 
 
-def bring_up_to_date(log: DecisionLog) -> None:
-    """Add what the file lacks; what it has must be what the registry has.
+def append_missing(log: DecisionLog) -> None:
+    """Append the entries that the file lacks; those it has must be those of the registry.
 
     Raises:
         TidemillError: the two differ.

@@ -1,7 +1,7 @@
-"""The log of decisions on a system: numbered entries, each with the hash of the one before, which none can change.
+"""The log of decisions on a system: numbered entries, each with the hash of the one before; nobody can change one.
 
-It is kept as the params of one MLflow run. A store of MLflow, be it SQLite, PostgreSQL or a server, takes a param of a
-run once and refuses another value for it ever after: of many who write entry 7 at the same time, one succeeds.
+It is kept as the params of one MLflow run. MLflow's stores, be it SQLite, PostgreSQL or a server, accept a param of a
+run once and refuse any other value for it ever after: of many who write entry 7 at the same time, one succeeds.
 """
 
 import json
@@ -11,18 +11,18 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FIRST = "0" * 64
-"""What the first entry gives as the hash of the one before."""
+"""The hash of the entry before, in the first entry."""
 LONGEST = 6000
-"""Characters MLflow takes for a param."""
+"""Characters that MLflow accepts for a param."""
 EXPERIMENT = "decisions/{}"
 DRAFT = "-{}"
-"""What its name ends with until it is whole."""
+"""The ending of its name until it is complete."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Entry:
     """How it is known who: see `Identity.source`."""
     why: str
     reviewed: dict[str, str]
-    """sha256 of the weights, the evaluation and the lineage that were looked at."""
+    """sha256 of the weights, the evaluation and the lineage that were reviewed."""
     previous: str
     """sha256 of the line before."""
     nonce: str
-    """Tells two who write the same at the same time apart."""
+    """Distinguishes two processes that write the same entry at the same time."""
 
     def __str__(self) -> str:
         moved = f"champion {self.champion_before or 'none'} -> {self.champion_after or 'none'}"
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """What the next entry names as the one before."""
+        """The hash that the next entry names."""
         return sha256(self.line.encode()).hexdigest()
 
 
@@ -78,12 +78,12 @@ class DecisionLog:
         self.system = system
 
     def lines(self) -> dict[str, str]:
-        """What is stored, by number, unchecked."""
+        """Return what is stored, by number, unchecked."""
         run = self._run()
         return dict(self.client.get_run(run).data.params) if run else {}
 
     def entries(self) -> list[Entry]:
-        """All entries, the first one first, checked.
+        """Read and check all entries, the oldest first.
 
         Raises:
             TidemillError: one was changed or removed.
@@ -97,10 +97,10 @@ class DecisionLog:
         return checked([stored[number] for number in numbers], f"{self.system}: the registry's decision log")
 
     def append(self, entry: Entry) -> bool:
-        """Write an entry; False if another has taken its number.
+        """Write an entry; return False if another has taken its number.
 
         Raises:
-            TidemillError: it is longer than the store takes.
+            TidemillError: it is longer than the store accepts.
         """
         from mlflow.exceptions import MlflowException
 
@@ -121,7 +121,7 @@ class DecisionLog:
         return str(self.client.search_runs([experiment.experiment_id])[0].info.run_id)
 
     def _create(self) -> str:
-        """Make the run in an experiment of any name, then give that the right name, which only one can have."""
+        """Create the run in an experiment of any name, then rename that: only one experiment can have the right name."""
         from mlflow.exceptions import MlflowException
 
         name = EXPERIMENT.format(self.system)
@@ -133,23 +133,23 @@ class DecisionLog:
             self.client.delete_experiment(draft)
         run = self._run()
         if run is None:
-            raise TidemillError(f"{self.system}: the decision log could not be made; was {name} deleted in MLflow?")
+            raise TidemillError(f"{self.system}: the decision log could not be created; was {name} deleted in MLflow?")
         return run
 
 
 def following(entries: Sequence[Entry]) -> dict[str, object]:
-    """What the next entry owes to those before it, and its nonce."""
+    """Return the fields of the next entry that follow from those before it, and its nonce."""
     last = entries[-1] if entries else None
     return {"number": len(entries) + 1, "previous": last.sha256 if last else FIRST, "nonce": uuid4().hex}
 
 
 def champion_of(entries: Sequence[Entry]) -> str | None:
-    """The version that is in service by the log."""
+    """Return the version that is in service according to the log."""
     return entries[-1].champion_after if entries else None
 
 
 def earlier_champions(entries: Sequence[Entry]) -> list[str]:
-    """The champions that were, the one to roll back to last: a promotion adds one, a rollback takes one away."""
+    """Return the earlier champions, the one to roll back to last: a promotion adds one, a rollback removes one."""
     earlier: list[str] = []
     for entry in entries:
         if entry.state == "begun" and entry.action == "promote" and entry.champion_before:
@@ -160,7 +160,7 @@ def earlier_champions(entries: Sequence[Entry]) -> list[str]:
 
 
 def checked(lines: Sequence[str], place: str) -> list[Entry]:
-    """The entries of lines that follow each other unbroken.
+    """Parse lines whose entries follow each other unbroken.
 
     Raises:
         TidemillError: one does not; it is named.
@@ -175,7 +175,7 @@ def checked(lines: Sequence[str], place: str) -> list[Entry]:
             raise TidemillError(f"{place}: entry {number - 1} was changed after entry {number} was written")
         before = entry.champion_after if entry.state == "done" else entry.champion_before
         if before != champion_of(entries):
-            raise TidemillError(f"{place}: entry {number} begins with another champion than entry {number - 1} left")
+            raise TidemillError(f"{place}: entry {number} starts from another champion than entry {number - 1} left")
         entries.append(entry)
     return entries
 

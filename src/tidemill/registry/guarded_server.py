@@ -8,8 +8,8 @@ decisions, an experiment for that log can be made by the same people only; MLflo
 import re
 from typing import Any
 
-from tidemill.registry.champion import ALIAS
 from tidemill.registry.decision_log import DRAFT, EXPERIMENT
+from tidemill.tracking.tags import CHAMPION as ALIAS
 
 ALIAS_ROUTE = "/mlflow/registered-models/alias"
 EXPERIMENT_ROUTES = ("/mlflow/experiments/create", "/mlflow/experiments/update")

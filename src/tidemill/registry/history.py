@@ -1,4 +1,4 @@
-"""Registered versions with what they were made from, and those made from some data or at some commit."""
+"""Registered versions with their lineage, and those made from some data or at some commit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tidemill.files import read_json
+from tidemill.core.files import read_json
 from tidemill.registry import lineage, versions
-from tidemill.registry.champion import TEST_TAG
-from tidemill.registry.tracking import connect
+from tidemill.tracking import tags as names
+from tidemill.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-
-REGISTERED_WEIGHTS = "model/artifacts/model/model.safetensors"
-"""Where a version keeps its weights: as MLflow lays out a model."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,12 @@ class Version:
 
     @property
     def address(self) -> str:
-        """As MLflow names it: `models:/digits/3`."""
+        """Its address in MLflow: `models:/digits/3`."""
         return f"models:/{self.entry.name}/{self.entry.version}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """What can be searched for."""
+        """Its tags, by which it can be found."""
         return dict(self.entry.tags)
 
     @cached_property
@@ -49,27 +46,27 @@ class Version:
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
-        """What it was made from, in the form of today; what was not recorded is null.
+        """What it was made from, in today's schema; what was not recorded is null.
 
         Raises:
-            TidemillError: it carries no lineage.
+            TidemillError: it has no lineage.
         """
-        with self.file("lineage.json") as document:
-            return lineage.of_today(read_json(document))
+        with self.file(versions.LINEAGE) as document:
+            return lineage.upgraded(read_json(document))
 
     @contextmanager
     def file(self, path: str) -> Iterator[Path]:
-        """One of its files, brought from the registry.
+        """Download one of its files from the registry.
 
         Raises:
             TidemillError: it has no such file.
         """
         with TemporaryDirectory() as scratch:
-            yield versions.bring(self.entry, path, Path(scratch))
+            yield versions.download(self.entry, path, Path(scratch))
 
 
 def find(address: str) -> Version:
-    """The version that `models:/digits/3` or `models:/digits@champion` names now.
+    """Return the version that an address names now: `models:/digits/3`, or `models:/digits@` and an alias.
 
     Raises:
         TidemillError: it is no such address, or the registry has no such version.
@@ -78,7 +75,7 @@ def find(address: str) -> Version:
 
 
 def every(wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> list[Version]:
-    """The versions of all models whose tags are wanted, oldest first."""
+    """Return the versions of all models whose tags are wanted, the oldest first."""
     client, found, token = connect(), [], None
     while True:
         page = client.search_model_versions(page_token=token)
@@ -89,12 +86,12 @@ def every(wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> list[Ver
 
 
 def from_commit(commit: str) -> list[Version]:
-    """Versions made at a commit; its first digits will do."""
-    return every(lambda tags: tags.get("tidemill.commit", "").startswith(commit.lower()))
+    """Return the versions made at a commit; its first digits are enough."""
+    return every(lambda tags: tags.get(names.COMMIT, "").startswith(commit.lower()))
 
 
 def from_data(digest: str) -> list[Version]:
-    """Versions made from data of a hash, raw or ingested, or tested on it; its first digits will do.
+    """Return the versions made from data of a hash, raw or ingested, or tested on it; its first digits are enough.
 
     Args:
         digest: as DVC writes it, with or without `md5:` and `.dir`; or the sha256 of a test set.
@@ -102,7 +99,7 @@ def from_data(digest: str) -> list[Version]:
     wanted = digest.lower().rpartition(":")[2].removesuffix(".dir")
 
     def made_from(tags: dict[str, str]) -> bool:
-        hashes = [known.rpartition(":")[2] for known in tags.get("tidemill.data", "").split()]
-        return any(known.startswith(wanted) for known in [*hashes, tags.get(TEST_TAG, "")])
+        hashes = [known.rpartition(":")[2] for known in tags.get(names.DATA, "").split()]
+        return any(known.startswith(wanted) for known in [*hashes, tags.get(names.TEST_SET, "")])
 
     return every(made_from)

@@ -1,10 +1,10 @@
 """Who proposes or decides, and how that is known."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.repository.git import git
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,16 @@ class Identity:
 
     who: str
     source: str
-    """`server`: the tracking server took their password; `git`: what git's settings claim; `form`: what was written in
-    Prefect's form; `tag`: what a tag of the version claims."""
+    """`server`: the tracking server accepted their password; `git`: what git's settings claim; `form`: what was entered
+    in Prefect's form; `tag`: what a tag of the version claims."""
 
     def is_same_person(self, other: str) -> bool:
         """Whether another name means the same person; of `Ada <ada@example.org>` the address counts."""
-        return _key(self.who) == _key(other)
+        return _address(self.who) == _address(other)
 
 
 def identity() -> Identity:
-    """The person at work: as the tracking server knows them where it asks for a password, else as git does.
+    """Return who is at work: as the tracking server knows them where it asks for a password, otherwise as git does.
 
     Raises:
         TidemillError: neither knows.
@@ -34,7 +34,7 @@ def identity() -> Identity:
 
 
 def proposer() -> str | None:
-    """Who a new version comes from, if that can be told."""
+    """Return who proposes a new version, if that is known."""
     try:
         return identity().who
     except TidemillError:
@@ -42,7 +42,7 @@ def proposer() -> str | None:
 
 
 def _of_server() -> Identity | None:
-    """The user of an authenticated server: it has to accept the password before the name is believed."""
+    """Return the user of an authenticated server: it has to accept the password before the name is believed."""
     address, user = os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("MLFLOW_TRACKING_USERNAME")
     if not (address.startswith("http") and user):
         return None
@@ -59,17 +59,9 @@ def _of_server() -> Identity | None:
 
 
 def _of_git() -> Identity | None:
-    name, address = _git_setting("user.name"), _git_setting("user.email")
+    name, address = (git("config", "--get", setting).stdout.strip() for setting in ("user.name", "user.email"))
     return Identity(f"{name} <{address}>", "git") if name and address else None
 
 
-def _git_setting(name: str) -> str:
-    try:
-        done = subprocess.run(["git", "config", "--get", name], capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip()
-
-
-def _key(who: str) -> str:
+def _address(who: str) -> str:
     return who.rpartition("<")[2].rstrip(">").strip().casefold()

@@ -1,16 +1,20 @@
-"""Packaging a trained model for MLflow: its own code, weights and JSON, a signature, and pinned requirements."""
+"""Packaging a trained model for MLflow: the code that loads it, weights and JSON, a signature, and pinned requirements."""
 
 import base64
 import re
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
 import tidemill
-from tidemill import tasks
-from tidemill.config import Params
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
+from tidemill.core.params import Params
+from tidemill.models.common.networks import CONFIG
+from tidemill.tasks.common import prediction, rows
 
 REQUIREMENTS = (
     "mlflow",
@@ -25,10 +29,15 @@ REQUIREMENTS = (
     "torch",
     "transformers",
 )
-"""What answering needs; the versions are those of the lock."""
+"""What a prediction needs; the versions are those of the lock files."""
+
+CODE = ("core", "tokens", "inference", "models/common")
+"""Rooms that every version needs to load and predict, beside its own model's."""
+PARTS = ("rows", "encoding", "prediction")
+"""What it needs of its own task, and of what tasks share."""
 
 SAFE_FORMATS = {".safetensors", ".json", ".py", ".typed", ".txt", ".yaml", ".yml", ".j2", ".html", ".css", ".js", ""}
-"""Suffixes a packaged model may hold; `MLmodel` has none. Pickles and compiled code are not among them."""
+"""Suffixes that a packaged model may hold; `MLmodel` has none. Pickles and compiled code are not among them."""
 
 
 def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> None:
@@ -41,44 +50,57 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
         folder: where to write; it must not exist.
 
     Raises:
-        TidemillError: the lock lacks a package, or the model holds a file of a format that is not safe.
+        TidemillError: the lock files lack a package, or the model holds a file of a format that is not safe.
     """
     import mlflow
 
-    loaded = tasks.load(task)
-    columns = list(loaded.INPUTS)
-    rows = examples[columns].head(2).reset_index(drop=True)
-    encoded = [column for column in columns if isinstance(rows[column].iloc[0], bytes)]
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=Path(__file__).with_name("pyfunc_model.py"),
-        artifacts={"model": str(model)},
-        code_paths=list(tidemill.__path__),
-        model_config={"bytes": encoded},
-        signature=signature(columns, encoded, getattr(loaded, "Options", None)),
-        input_example=rows.assign(**{column: rows[column].map(_base64) for column in encoded}),
-        pip_requirements=pinned(REQUIREMENTS, Path("requirements")),
-    )
+    columns = list(rows.of(task).INPUTS)
+    example = examples[columns].head(2).reset_index(drop=True)
+    encoded = [column for column in columns if isinstance(example[column].iloc[0], bytes)]
+    with TemporaryDirectory() as scratch:
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=Path(__file__).with_name("pyfunc_model.py"),
+            artifacts={"model": str(model)},
+            code_paths=[str(copied_code(read_json(model / CONFIG)["model"]["name"], task, Path(scratch)))],
+            model_config={"bytes": encoded},
+            signature=signature(columns, encoded, prediction.of(task).Options),
+            input_example=example.assign(**{column: example[column].map(_base64) for column in encoded}),
+            pip_requirements=pinned(REQUIREMENTS, Path("requirements")),
+        )
     check_formats(folder)
 
 
+def copied_code(model: str, task: str, folder: Path) -> Path:
+    """Copy the code that a version needs to load and predict, and nothing else, as a package `tidemill` in a folder."""
+    source, package = Path(tidemill.__file__).parent, folder / "tidemill"
+    for room in (*CODE, f"models/{model}"):
+        shutil.copytree(source / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
+    parts = [f"tasks/{part}/{name}" for part in ("common", task) for name in ("__init__", *PARTS)]
+    for module in ("__init__", "models/__init__", "tasks/__init__", *parts):
+        target = package / f"{module}.py"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / f"{module}.py", target)
+    return package
+
+
 def signature(inputs: list[str], encoded: list[str], options: type[Params] | None = None) -> Any:
-    """Text in a string column; a picture in one that takes bytes, base64 text, and pixels as array or nested list."""
+    """Return the signature: a text is a string column; a picture one of bytes, base64 text, or pixels in (nested) lists."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
     picture: Any = AnyType()
     params: Any = None if options is None else _params(options)
-    answers = [ColSpec(DataType.string, "prediction"), ColSpec(DataType.double, "confidence")]
+    predictions = [ColSpec(DataType.string, "prediction"), ColSpec(DataType.double, "confidence")]
     return ModelSignature(
         inputs=Schema([ColSpec(picture if name in encoded else DataType.string, name) for name in inputs]),
-        outputs=Schema([*answers, ColSpec(Array(DataType.double), "probabilities")]),
+        outputs=Schema([*predictions, ColSpec(Array(DataType.double), "probabilities")]),
         params=params,
     )
 
 
 def _params(options: type[Params]) -> Any:
-    """What MLflow lets a request choose: each option with its type and default."""
+    """Return the params that MLflow accepts with a request: each option with its type and default."""
     from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 
     kinds = {
@@ -99,7 +121,7 @@ def _params(options: type[Params]) -> Any:
 
 
 def pinned(packages: tuple[str, ...], locks: Path) -> list[str]:
-    """Each package with the version the lock files of a folder pin."""
+    """Return each package with the version that the lock files of a folder pin."""
     lines = "\n".join(path.read_text(encoding="utf-8") for path in sorted(locks.glob("*.lock")))
     versions = dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", lines, flags=re.MULTILINE))
     missing = [package for package in packages if package not in versions]

@@ -1,8 +1,8 @@
-"""Deciding: a version becomes champion, is turned down, or gives way to the one before it.
+"""Deciding: a version becomes champion, is rejected, or gives way to the one before it.
 
 A decision is won by writing the next entry of the log (`begun`), which only one can write; then the alias is moved,
-then the log says `done`. The alias follows the log: whoever finds a decision begun, for its process was killed, ends
-it; and who has moved the alias looks at the log once more, so that one who was held up sets no old state for good.
+then the log says `done`. The alias follows the log: whoever finds a decision begun, since its process was killed,
+completes it; and who has moved the alias reads the log once more, so that a delayed process restores no old state.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.registry import decision_file, signing
 from tidemill.registry.admission import admit
-from tidemill.registry.champion import ALIAS, find
+from tidemill.registry.champion import find
 from tidemill.registry.decision_log import DecisionLog, Entry, champion_of, earlier_champions, following
 from tidemill.registry.identity import Identity
+from tidemill.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,7 +40,7 @@ def approve(client: "MlflowClient", system: str, version: str, by: Identity, why
 
 
 def reject(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
-    """Turn a version down: it stays in the registry, and no longer is the challenger; once more changes nothing.
+    """Reject a version: it stays in the registry, and is no longer the challenger; rejecting it again changes nothing.
 
     Raises:
         TidemillError: it is the champion, or there is no such version.
@@ -54,8 +55,8 @@ def reject(client: "MlflowClient", system: str, version: str, by: Identity, why:
         written = last
     else:
         written = _carry_out(client, log, _entry(entries, system, "reject", "done", version, champion, by, why, {}))
-    if str(client.get_registered_model(system).aliases.get("challenger")) == str(found.version):
-        client.delete_registered_model_alias(system, "challenger")
+    if str(client.get_registered_model(system).aliases.get(tags.CHALLENGER)) == str(found.version):
+        client.delete_registered_model_alias(system, tags.CHALLENGER)
     return written
 
 
@@ -75,7 +76,7 @@ def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Ent
 
 
 def settle(client: "MlflowClient", log: DecisionLog) -> list[Entry]:
-    """End a decision that was begun, and return the log."""
+    """Complete a decision that was begun, and return the log."""
     moved: str | None = None
     while entries := log.entries():
         last = entries[-1]
@@ -83,14 +84,14 @@ def settle(client: "MlflowClient", log: DecisionLog) -> list[Entry]:
             break
         moved = last.champion_after
         if moved is not None:  # only before the first promotion, when there is nothing to move
-            client.set_registered_model_alias(log.system, ALIAS, moved)
+            client.set_registered_model_alias(log.system, tags.CHAMPION, moved)
         if last.state == "begun":
             log.append(replace(last, state="done", when=_now(), **following(entries)))  # type: ignore[arg-type]
     return entries
 
 
 def version_of(client: "MlflowClient", system: str, version: str) -> "ModelVersion":
-    """A version by its number.
+    """Return a version by its number.
 
     Raises:
         TidemillError: there is none.
@@ -106,30 +107,30 @@ def version_of(client: "MlflowClient", system: str, version: str) -> "ModelVersi
 
 
 def stray_alias(client: "MlflowClient", system: str, entries: Sequence[Entry]) -> str | None:
-    """What is wrong with the alias, if it does not stand where the log put it."""
+    """Describe what is wrong with the alias, if it is not where the log put it."""
     found = find(client, system)
     here, by_log = str(found.version) if found else None, champion_of(entries)
     if here == by_log or (entries and entries[-1].state == "begun" and here == entries[-1].champion_before):
         return None
-    return f"the alias {ALIAS} is at {here or 'no version'} without a decision; by the log it belongs to {by_log or 'none'}"
+    return f"the alias {tags.CHAMPION} is at {here or 'no version'} without a decision; by the log it belongs to {by_log or 'none'}"
 
 
 def _settled_log(client: "MlflowClient", system: str) -> tuple[DecisionLog, list[Entry]]:
-    """The log without an open decision, beside an alias that agrees with it."""
+    """Return the log without an open decision, once the alias agrees with it."""
     log = DecisionLog(client, system)
     entries = settle(client, log)
     stray = stray_alias(client, system, entries)
     if stray:
         raise TidemillError(f"{system}: {stray}; `tidemill audit {system} --repair` puts it back")
-    decision_file.bring_up_to_date(log)
+    decision_file.append_missing(log)
     return log, entries
 
 
 def _carry_out(client: "MlflowClient", log: DecisionLog, entry: Entry) -> Entry:
     if not log.append(entry):
-        raise TidemillError(f"{log.system}: another decision was made meanwhile, nothing was changed: look again")
+        raise TidemillError(f"{log.system}: another decision was made meanwhile, nothing was changed: review it again")
     settle(client, log)
-    decision_file.bring_up_to_date(log)
+    decision_file.append_missing(log)
     return entry
 
 

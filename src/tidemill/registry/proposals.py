@@ -1,37 +1,38 @@
-"""What a person who is to decide looks at."""
+"""What a person reviews before a decision."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tidemill.data.tables import read_table
-from tidemill.errors import TidemillError
-from tidemill.registry.admission import PROPOSER_TAG, REASON_TAG
-from tidemill.registry.champion import COMPARED_TAG, find
+from tidemill.core.errors import TidemillError
+from tidemill.registry import flips, versions
+from tidemill.registry.champion import find
 from tidemill.registry.promotion import version_of
-from tidemill.registry.tracking import FOLDER_TAG
+from tidemill.registry.summary import command, evaluation_of, summary
+from tidemill.tasks.common import rows as task_rows
+from tidemill.tracking import tags
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-MOST_FLIPPED = 10
+SHOWN = 10
+"""Test rows whose prediction turned right or wrong that are listed."""
 
 
 def waiting(client: "MlflowClient") -> list[str]:
-    """One line for each challenger that is not the champion."""
+    """Return one line for each challenger that is not the champion."""
     lines = []
     for model in client.search_registered_models():
-        challenger = model.aliases.get("challenger")
-        if challenger is not None and challenger != model.aliases.get("champion"):
-            tags = client.get_model_version(model.name, str(challenger)).tags
-            by, compared = tags.get(PROPOSER_TAG, "nobody named"), tags.get(COMPARED_TAG, "none")
-            lines.append(f"{model.name} {challenger} by {by}, champion {compared}: {tags.get(REASON_TAG, '')}")
+        number = model.aliases.get(tags.CHALLENGER)
+        if number is not None and number != model.aliases.get(tags.CHAMPION):
+            found = client.get_model_version(model.name, str(number)).tags
+            by, compared = found.get(tags.PROPOSER, "nobody named"), found.get(tags.COMPARED, "none")
+            lines.append(f"{model.name} {number} by {by}, champion {compared}: {found.get(tags.REASON, '')}")
     return lines
 
 
 def challenger(client: "MlflowClient", system: str) -> str:
-    """The number of the version that waits for a decision.
+    """Return the number of the version that waits for a decision.
 
     Raises:
         TidemillError: none does.
@@ -42,48 +43,54 @@ def challenger(client: "MlflowClient", system: str) -> str:
         aliases = client.get_registered_model(system).aliases
     except MlflowException as error:
         raise TidemillError(f"the registry has no system {system}: `tidemill review list` shows what waits") from error
-    if "challenger" not in aliases or aliases["challenger"] == aliases.get("champion"):
+    if tags.CHALLENGER not in aliases or aliases[tags.CHALLENGER] == aliases.get(tags.CHAMPION):
         raise TidemillError(f"{system}: no version waits for a decision")
-    return str(aliases["challenger"])
+    return str(aliases[tags.CHALLENGER])
 
 
 def describe(client: "MlflowClient", system: str, version: str) -> str:
-    """Gates with the comparison, flipped examples, and where the documents are, as Markdown.
+    """Describe a version as Markdown: its summary, the gates, examples that flip, the documents, and both commands.
 
     Raises:
-        TidemillError: there is no such version.
+        TidemillError: there is no such version, or its evaluation cannot be read.
     """
     proposed, champion = version_of(client, system, version), find(client, system)
-    documents = f"{client.get_run(str(proposed.run_id)).info.artifact_uri}/{proposed.tags[FOLDER_TAG]}"
-    return "\n".join(
-        [
-            f"# {system} {version}, proposed by {proposed.tags.get(PROPOSER_TAG, 'nobody named')}",
-            str(proposed.description or "its gates were not asked"),
-            "",
-            *(flipped(client, champion, proposed) if champion else ["There is no champion."]),
-            "",
-            *(f"- {documents}/{name}" for name in ("report.html", "model-card.md", "lineage.json")),
-        ]
-    )
-
-
-def flipped(client: "MlflowClient", champion: "ModelVersion", proposed: "ModelVersion") -> list[str]:
-    """The test rows that one of two versions gets right and the other does not."""
-    with TemporaryDirectory() as old, TemporaryDirectory() as new:
-        both = [
-            read_table(
-                Path(client.download_artifacts(str(one.run_id), f"{one.tags[FOLDER_TAG]}/predictions.parquet", folder))
-            )
-            for one, folder in ((champion, old), (proposed, new))
-        ]
-    if not all({"label", "prediction"} <= set(table) for table in both):
-        return ["No row of this task is simply right or wrong: see the report."]
-    rows = both[0].merge(both[1], on="id", suffixes=("_old", "_new"))
-    was, now = rows["prediction_old"] == rows["label_old"], rows["prediction_new"] == rows["label_new"]
-    changed = rows[was != now]
-    lines = [
-        f"- {row.id}: is {row.label_new}, champion says {row.prediction_old}, proposed says {row.prediction_new}"
-        for row in changed.head(MOST_FLIPPED).itertuples()
+    documents = f"{client.get_run(str(proposed.run_id)).info.artifact_uri}/{proposed.tags[tags.FOLDER]}"
+    names = (versions.REPORT, versions.CARD, versions.LINEAGE)
+    parts = [
+        [f"# {system} {version}, proposed by {proposed.tags.get(tags.PROPOSER, 'nobody named')}"],
+        summary(client, proposed, evaluation_of(proposed), champion),
+        [gates_of(proposed)],
+        flipped(champion, proposed) if champion else ["There is no champion."],
+        [f"- {documents}/{name}" for name in names],
+        [command(decision, proposed) for decision in ("approve", "reject")],
     ]
-    head = f"Of {len(rows)} test rows {(now & ~was).sum()} become right and {(was & ~now).sum()} become wrong"
-    return [f"{head} against champion {champion.version}.", *lines]
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def gates_of(version: "ModelVersion") -> str:
+    """Return what the gates found: the last paragraph of a version's description."""
+    return str(version.description or "its gates were not checked").rpartition("\n\n")[2]
+
+
+def flipped(champion: "ModelVersion", proposed: "ModelVersion") -> list[str]:
+    """Return how many test rows are predicted otherwise than by the champion, and those that turn right or wrong."""
+    found = flips.between(champion, proposed)
+    if found is None:
+        return ["No row of this task is simply right or wrong: see the report."]
+    fixed, broken, changed = found.fixed, found.broken, int(found.changed.sum())
+    targets = list(task_rows.of(found.task).TARGETS)
+    lines = [
+        f"- {row['id']}: is {_text(row[targets])}, champion predicts {row['prediction_before']}, "
+        f"proposed predicts {row['prediction_after']}"
+        for _, row in found.rows.loc[fixed.index.union(broken.index)].head(SHOWN).iterrows()
+    ]
+    head = (
+        f"Of {len(found.rows)} test rows {changed} are predicted otherwise than by champion {champion.version}: "
+        f"{len(fixed)} become right and {len(broken)} become wrong."
+    )
+    return [head, *lines]
+
+
+def _text(targets: "pd.Series[Any]") -> str:
+    return ", ".join(map(str, targets))

@@ -1,4 +1,4 @@
-"""Whose signatures count, and how to sign as one of them: this project's key, or an identity that Sigstore vouches for."""
+"""Whose signatures are trusted, and how to sign: with this project's key, or as an identity that Sigstore attests."""
 
 import json
 import os
@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tidemill.config import Params
-from tidemill.errors import TidemillError
-from tidemill.files import finished_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file
+from tidemill.core.params import Params
 from tidemill.registry.lineage import KEYS
-from tidemill.registry.tracking import project_root, store_folder
+from tidemill.tracking.store import project_root, store_folder
 
 PUBLIC_KEY = KEYS / "model-signing.pub"
 """Under git, so that whoever has the project can verify."""
@@ -21,23 +21,23 @@ TOKEN = "SIGSTORE_ID_TOKEN"
 
 
 class Sigstore(Params):
-    """What `keys/sigstore.json` holds."""
+    """The content of `keys/sigstore.json`."""
 
     identity: str
-    """Who signs: the mail address, or the address of the workflow, that certificates are given out for."""
+    """Who signs: the mail address, or the address of the workflow, that certificates are issued for."""
     issuer: str
-    """Who vouches for that: `https://token.actions.githubusercontent.com`."""
+    """Who attests that: `https://token.actions.githubusercontent.com`."""
     trust: str | None = None
     """A private Sigstore's `ClientTrustConfig`, as a path in the project; without it the public one."""
 
     @property
     def trust_config(self) -> Path | None:
-        """The file that `trust` names."""
+        """The file that `trust` names, if it names one."""
         return project_root() / self.trust if self.trust else None
 
 
 def signer(config: Any) -> Any:
-    """Let the library sign through Sigstore where the project says so, else with the project's key.
+    """Set the library up to sign through Sigstore where the project says so, otherwise with the project's key.
 
     Args:
         config: `model_signing.signing.Config()`.
@@ -52,14 +52,14 @@ def signer(config: Any) -> Any:
 
 
 def verifier(config: Any, signature: Path) -> Any:
-    """Let the library take a signature of the kind that it is, if it is of one whom the project trusts.
+    """Set the library up to verify a signature of this kind, if the project trusts who made it.
 
     Args:
         config: `model_signing.verifying.Config()`.
         signature: the signed manifest.
 
     Raises:
-        TidemillError: the project trusts nobody who signs in that way, or the file is no signature.
+        TidemillError: the project trusts nobody who signs in this way, or the file is no signature.
     """
     try:
         by_certificate = "certificate" in json.loads(signature.read_bytes())["verificationMaterial"]
@@ -93,7 +93,7 @@ def _sigstore() -> Sigstore | None:
 
 
 def _token() -> str:
-    """Who signs here; a stage has nobody to open a browser for."""
+    """Return the identity token of who signs here; a stage cannot open a browser to ask for one."""
     from sigstore.oidc import detect_credential
 
     token = os.environ.get(TOKEN) or detect_credential("sigstore")
@@ -106,7 +106,7 @@ def _token() -> str:
 
 
 def _keys() -> tuple[Path, Path]:
-    """The private key, for its owner's eyes only, and the public one; both made on first use.
+    """Return the private key, readable by its owner only, and the public one; both are created on first use.
 
     Raises:
         TidemillError: the project's public key is not that of the private key here, so nobody could verify.
@@ -123,7 +123,7 @@ def _keys() -> tuple[Path, Path]:
                 partial.write_bytes(_public_key(private))
         elif not private.exists() or _public_key(private) != public.read_bytes():
             raise TidemillError(
-                f"{PUBLIC_KEY} is not of a key that is here: bring its private key as {private}, or remove {PUBLIC_KEY} "
+                f"{PUBLIC_KEY} belongs to no key that is here: copy its private key to {private}, or remove {PUBLIC_KEY} "
                 "to sign with a new one, by which earlier versions cannot be verified"
             )
     return private, public

@@ -1,1 +1,1 @@
-"""A registered version at work: loading it, answering many rows, watching what comes in."""
+"""Predictions of registered versions: of one row, of files of any size, over HTTP, and compared with what came before."""

@@ -1,4 +1,4 @@
-"""Answers for many rows: chunk by chunk, so that a killed run goes on after the last whole chunk, no row twice."""
+"""Predictions for many rows, chunk by chunk: a killed run resumes after the last whole chunk, no row twice."""
 
 import shutil
 import time
@@ -11,20 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.errors import TidemillError
-from tidemill.files import finished_file, read_json, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file, read_json, write_json
+from tidemill.inference.predictor import Predictor
 from tidemill.serving import layouts
-from tidemill.serving.layouts import MADE, Chunk, Layout
+from tidemill.serving.layouts import ADDED, Chunk, Layout
 from tidemill.serving.loading import load
-from tidemill.tasks._predictor import Predictor
+from tidemill.serving.predictions import predict_each
 
 ROWS = 4096
-"""Rows of a chunk: what is in memory at once, and what a kill can cost."""
+"""Rows of a chunk: as many are in memory at once, and lost by a kill."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come."""
+    """How far a run is."""
 
     rows: int
     total: int | None
@@ -46,10 +47,10 @@ class Summary:
     version: str
     rows: int
     unanswered: int
-    """Rows that could not be answered; `reason` says why."""
+    """Rows without a prediction; `reason` says why."""
 
     def __str__(self) -> str:
-        flawed = f", {self.unanswered:,} without an answer (see column reason)" if self.unanswered else ""
+        flawed = f", {self.unanswered:,} without a prediction (see column reason)" if self.unanswered else ""
         return f"{self.output}: {self.rows:,} rows by {self.version}{flawed}"
 
 
@@ -64,15 +65,15 @@ def predict(
 ) -> Summary:
     """Write the rows of a file or folder again, with `prediction`, `confidence`, `version` and `reason`.
 
-    The parts lie in a hidden folder beside the output until it is whole. The same call after a kill goes on with them,
+    The parts lie in a hidden folder beside the output until it is whole. The same call after a kill resumes with them,
     unless the input, the version, `rows` or `options` have changed since: then it starts again.
 
     Args:
-        address: The version, as `models:/digits@champion` or `models:/digits/3`.
-        report: Called after each chunk.
-        output: By default `<name>.predictions.<ending>` beside the input.
-        columns: Their column name by ours, `{"text": "review"}`; without it those of the version's own source.
-        options: What the version's task lets a request choose, `{"temperature": 0.7}`.
+        address: the version, as `models:/digits@champion` or `models:/digits/3`.
+        report: called after each chunk.
+        output: by default `<name>.predictions.<ending>` beside the input.
+        columns: the input's column names by the task's, `{"text": "review"}`; otherwise those of the version's source.
+        options: those of the version's task, `{"temperature": 0.7}`.
 
     Raises:
         TidemillError: there is no such version or option, or the input cannot be read or lacks a column.
@@ -82,40 +83,42 @@ def predict(
     if path.resolve() in (output.resolve(), *output.resolve().parents):
         raise TidemillError(f"{output} is the input or lies in it: name another output")
     loaded, options = load(address), options or {}
-    loaded.predictor.chosen(options)
+    loaded.predictor.options(options)
     job = {"version": loaded.name, "rows": rows, "input": _state(path), "options": options}
 
-    def answer(chunk: Chunk) -> pd.DataFrame:
-        found = answered(loaded.predictor, named(chunk, loaded.predictor, columns or loaded.columns), options)
-        return found.assign(confidence=found["confidence"].astype(float), version=loaded.name)[list(MADE)]
+    def added(chunk: Chunk) -> pd.DataFrame:
+        found = predicted(loaded.predictor, named(chunk, loaded.predictor, columns or loaded.columns), options)
+        return found.assign(confidence=found["confidence"].astype(float), version=loaded.name)[list(ADDED)]
 
     with _parts(output, job) as folder:
-        parts = _written(answer, layout, folder, rows, report)
+        parts = _written(added, layout, folder, rows, report)
         with finished_file(output) as whole:
             layout.join([part for part, _ in parts], whole)
-        facts = [read_json(facts) for _, facts in parts]
-    return Summary(output, loaded.name, sum(f["rows"] for f in facts), sum(f["unanswered"] for f in facts))
+        counts = [read_json(counted) for _, counted in parts]
+    rows_written, unanswered = (sum(count[name] for count in counts) for name in ("rows", "unanswered"))
+    return Summary(output, loaded.name, rows_written, unanswered)
 
 
 def _written(
-    answer: Callable[[Chunk], pd.DataFrame], layout: Layout, folder: Path, size: int, report: Report
+    predict_chunk: Callable[[Chunk], pd.DataFrame], layout: Layout, folder: Path, size: int, report: Report
 ) -> list[tuple[Path, Path]]:
-    """Each part with the file of its facts, which is written after it: without one the part is made again.
+    """Write each part and then the file of its counts; a part without that file is written again.
 
     Args:
-        answer: Gives `prediction`, `confidence`, `version` and `reason` of each row of a chunk.
+        predict_chunk: returns `prediction`, `confidence`, `version` and `reason` of each row of a chunk.
     """
     parts, total, done, fresh, start = [], layout.total(), 0, 0, time.monotonic()
     for number, chunk in zip(count(), layout.chunks(size), strict=False):
-        part, facts = folder / f"{number:08}", folder / f"{number:08}.json"
-        if not facts.exists():
-            _refuse_answered(chunk)
-            answers = answer(chunk)
+        part, counts = folder / f"{number:08}", folder / f"{number:08}.json"
+        if not counts.exists():
+            _refuse_added(chunk)
+            predictions = predict_chunk(chunk)
             with finished_file(part) as partial:
-                layout.write(chunk, answers, partial, first=number == 0)
-            write_json(facts, {"rows": len(answers), "unanswered": int(answers["prediction"].isna().sum())})
-            fresh += len(answers)
-        parts.append((part, facts))
+                layout.write(chunk, predictions, partial, first=number == 0)
+            unanswered = int(predictions["prediction"].isna().sum())
+            write_json(counts, {"rows": len(predictions), "unanswered": unanswered})
+            fresh += len(predictions)
+        parts.append((part, counts))
         done += len(chunk.reasons)
         report(Progress(done, total, fresh / max(1e-9, time.monotonic() - start)))
     if not done:
@@ -123,47 +126,36 @@ def _written(
     return parts
 
 
-def _refuse_answered(chunk: Chunk) -> None:
-    taken = [name for name in MADE if name in chunk.rows]
+def _refuse_added(chunk: Chunk) -> None:
+    taken = [name for name in ADDED if name in chunk.rows]
     if taken:
-        raise TidemillError(f"the input has a column {taken[0]!r}, which the output is to hold: rename it")
+        raise TidemillError(f"the input has a column {taken[0]!r}, which the output adds: rename it")
 
 
 def named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk:
-    """The chunk with its columns called as the task calls them."""
-    theirs = {columns[name]: name for name in predictor.task.INPUTS if columns.get(name) in chunk.rows}
+    """Return the chunk with its columns named as the task names them."""
+    theirs = {columns[name]: name for name in predictor.rows.INPUTS if columns.get(name) in chunk.rows}
     rows = chunk.rows.drop(columns=[name for name in theirs.values() if name in chunk.rows and name not in theirs])
     rows = rows.rename(columns=theirs)
-    missing = [name for name in predictor.task.INPUTS if name not in rows]
+    missing = [name for name in predictor.rows.INPUTS if name not in rows]
     if missing:
         raise TidemillError(
             f"the input has no column {columns.get(missing[0], missing[0])!r}; it has: "
-            f"{', '.join(map(str, chunk.rows.columns))}: say which it is, as in --column {missing[0]}=NAME"
+            f"{', '.join(map(str, chunk.rows.columns))}: name it, as in --column {missing[0]}=NAME"
         )
-    return Chunk(rows[list(predictor.task.INPUTS)], chunk.reasons, chunk.original)
+    return Chunk(rows[list(predictor.rows.INPUTS)], chunk.reasons, chunk.original)
 
 
-def answered(predictor: Predictor, chunk: Chunk, options: dict[str, Any] | None = None) -> pd.DataFrame:
-    """All that is said of each row of a chunk, and the `reason` of each that has no answer."""
+def predicted(predictor: Predictor, chunk: Chunk, options: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Return a prediction for each row of a chunk, and the `reason` of each that has none or cannot be read."""
     reasons = pd.Series(chunk.reasons, dtype=object, index=chunk.rows.index)
-    found = _tolerant(predictor, chunk.rows[reasons.isna()], options or {}).reindex(chunk.rows.index)
+    found = predict_each(predictor, chunk.rows[reasons.isna()], options).reindex(chunk.rows.index)
     return found.assign(reason=reasons.where(reasons.notna(), found["reason"]))
-
-
-def _tolerant(predictor: Predictor, rows: pd.DataFrame, options: dict[str, Any]) -> pd.DataFrame:
-    """Answers of all rows that can be answered; halves that hold one that cannot are looked at by themselves."""
-    try:
-        return predictor.predict(rows, **options).assign(reason=None)
-    except TidemillError as error:
-        if len(rows) == 1:
-            return pd.DataFrame({"prediction": None, "confidence": None, "reason": str(error)}, index=rows.index)
-    half = len(rows) // 2
-    return pd.concat([_tolerant(predictor, part, options) for part in (rows.iloc[:half], rows.iloc[half:])])
 
 
 @contextmanager
 def _parts(output: Path, job: dict[str, Any]) -> Iterator[Path]:
-    """The folder of the parts of this very job; it goes when the block succeeds.
+    """Yield the folder of the parts of this very job; it is removed when the block succeeds.
 
     Raises:
         TidemillError: another process is writing the same output.
@@ -185,7 +177,7 @@ def _parts(output: Path, job: dict[str, Any]) -> Iterator[Path]:
 
 
 def _state(path: Path) -> list[list[Any]]:
-    """What tells an input from a changed one: names, sizes and times of its files."""
+    """Return what distinguishes an input from a changed one: names, sizes and times of its files."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    facts = [(file, file.stat()) for file in files if file.is_file()]
-    return [[file.name if file == path else str(file.relative_to(path)), s.st_size, s.st_mtime_ns] for file, s in facts]
+    found = [(file, file.stat()) for file in files if file.is_file()]
+    return [[file.name if file == path else str(file.relative_to(path)), s.st_size, s.st_mtime_ns] for file, s in found]

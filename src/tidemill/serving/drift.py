@@ -13,7 +13,7 @@ import pandas as pd
 from tidemill.serving.features import is_number
 
 LEVEL = 0.001
-"""Chance that any column of unchanged inputs is said to have drifted, at most."""
+"""Largest chance that any column of unchanged inputs is reported to have drifted."""
 DISTANCES = {"number": "wasserstein", "class": "jensenshannon"}
 
 
@@ -25,7 +25,7 @@ class Column:
     kind: str
     distance: float
     chance: float
-    """Of such a distance or a larger one, had nothing changed."""
+    """Probability of such a distance or a larger one, had nothing changed."""
     drifted: bool
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Column:
 
 
 def compare(reference: pd.DataFrame, current: pd.DataFrame, distance: float, page: Path) -> list[Column]:
-    """Each column of two tables of the same columns; `page` becomes Evidently's own report of them."""
+    """Compare each column of two tables with the same columns; `page` becomes Evidently's own report of them."""
     kinds = {str(name): "number" if is_number(reference[name], current[name]) else "class" for name in reference}
     distances = _distances(reference, current, kinds, distance, page)
     level = LEVEL / max(1, len(kinds))
@@ -45,9 +45,9 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, distance: float, pag
 
 
 def _chance(reference: "pd.Series[Any]", current: "pd.Series[Any]", kind: str) -> float:
-    """The p of two samples, of which the reference is one: Kolmogorov-Smirnov, or chi-square of the table of counts.
+    """Return the p-value of two samples: Kolmogorov-Smirnov, or chi-square of the table of counts.
 
-    Evidently's chi-square takes the reference for the whole truth, and so cries wolf.
+    Evidently's chi-square takes the reference for the whole population instead of a sample, and so cries wolf.
     """
     from scipy import stats
 

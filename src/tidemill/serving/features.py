@@ -1,40 +1,40 @@
-"""What of rows and answers can be compared as distributions: numbers and classes, a column each."""
+"""Features of rows and predictions that can be compared as distributions: numbers and classes, a column each."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tidemill import tasks
-from tidemill.tasks._predictor import Predictor
+from tidemill.core.pictures import decoded
+from tidemill.inference.predictor import Predictor
 from tidemill.tokens import tokenizers
 
 MOST_CLASSES = 50
 """Different values up to which a column of text counts as one of classes."""
 INGESTED = ("id", "row", "split", "reason", "pixels")
-"""Columns that ingesting makes and that say nothing of the content."""
+"""Columns that the ingest stage adds, which do not describe the content."""
 
 
-def described(predictor: Predictor, rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """Of each input how it looks to the model, every other column as it is, and the answer with its confidence."""
+def described(predictor: Predictor, rows: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return features of each input, every other column as it is, and the prediction with its confidence."""
     columns: dict[str, Any] = {}
-    for name in predictor.task.INPUTS:
+    for name in predictor.rows.INPUTS:
         values = rows[name]
         found = _pictures(values) if isinstance(values.iloc[0], bytes) else _texts(values, predictor.tokenizer)
         columns |= {f"{name}.{feature}": column for feature, column in found.items()}
-    made = {*predictor.task.INPUTS, *tasks.targets(predictor.task), *INGESTED}
+    made = {*predictor.rows.INPUTS, *predictor.rows.TARGETS, *INGESTED}
     columns |= {str(name): _plain(rows[name]) for name in rows if name not in made}
     if "labels" in predictor.spec:
-        columns["prediction"] = answers["prediction"].astype(str)
+        columns["prediction"] = predictions["prediction"].astype(str)
         columns |= {"label": rows["label"].map(as_label)} if "label" in rows else {}
     else:
-        columns["prediction.length"] = answers["prediction"].map(len)
-    columns["confidence"] = answers["confidence"].astype(float)
+        columns["prediction.length"] = predictions["prediction"].map(len)
+    columns["confidence"] = predictions["confidence"].astype(float)
     return pd.DataFrame(columns, index=rows.index)
 
 
 def shared(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The columns that both have and that hold numbers, or classes few enough to compare."""
+    """Return the columns that both have and that hold numbers, or classes few enough to compare."""
     both = [name for name in reference if name in current]
     kept = [name for name in both if is_number(reference[name], current[name]) or _few(reference[name], current[name])]
     return reference[kept], current[kept]
@@ -46,7 +46,7 @@ def is_number(*columns: "pd.Series[Any]") -> bool:
 
 
 def as_label(value: Any) -> str:
-    """A label as the training has it: 1 for 1.0."""
+    """Return a label as the training has it: 1 for 1.0."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -73,21 +73,19 @@ def _tokens(texts: "pd.Series[str]", tokenizer: Any) -> dict[str, Any]:
 
 
 def _pictures(values: "pd.Series[bytes]") -> dict[str, Any]:
-    from tidemill.data.pictures import decoded
-
-    facts = []
+    measured = []
     for content in values:
         picture = decoded(content)
         grey = np.asarray(picture.convert("L"), np.float64) / 255
         edges = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
-        facts.append((grey.mean(), grey.std(), edges, picture.width, picture.height))
+        measured.append((grey.mean(), grey.std(), edges, picture.width, picture.height))
     names = ("brightness", "contrast", "edges", "width", "height")
-    table = pd.DataFrame(facts, columns=names, index=values.index).astype(float)
+    table = pd.DataFrame(measured, columns=names, index=values.index).astype(float)
     return {name: table[name] for name in names}
 
 
 def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Numbers that a text file held as text are numbers."""
+    """Convert a column to numbers where a text file held them as text."""
     try:
         return pd.to_numeric(values)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Inputs of any size, a chunk of rows at a time, and the same rows written again with answers. One class a layout.
+"""Inputs of any size, read a chunk of rows at a time, and written again with predictions. One class for each layout.
 
 A chunk becomes a part: a file of its own that is there whole or not at all. Parts joined in their order are the output.
 """
@@ -13,11 +13,13 @@ from typing import Any, ClassVar, Protocol
 
 import pandas as pd
 
-from tidemill.data.formats import _files, csv, jsonl, pictures
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.formats import csv, jsonl, pictures
+from tidemill.formats.common import files
+from tidemill.serving.predictions import records
 
-MADE = ("prediction", "confidence", "version", "reason")
-"""Columns of an answer: `reason` says why a row has none."""
+ADDED = ("prediction", "confidence", "version", "reason")
+"""Columns added to each row: `reason` says why a row has no prediction."""
 
 
 @dataclass(frozen=True)
@@ -38,29 +40,29 @@ class Layout(Protocol):
     ending: str
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """All rows, the same ones in the same chunks each time."""
+        """Yield all rows, the same ones in the same chunks each time."""
 
     def total(self) -> int | None:
-        """How many rows there are, where that can be known without reading them."""
+        """Return how many rows there are, where that is known without reading them."""
 
-    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
-        """The rows of a chunk with their answers."""
+    def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
+        """Write the rows of a chunk with their predictions."""
 
     def join(self, parts: list[Path], output: Path) -> None:
-        """All parts as one file."""
+        """Write all parts as one file."""
 
 
 def of(path: Path, output: Path | None) -> Layout:
-    """The layout of a file or folder; pictures are written as the ending of the output says, else as Parquet.
+    """Return the layout of a file or folder; pictures are written as the output's ending says, otherwise as Parquet.
 
     Raises:
-        TidemillError: it is missing, or none of those that can be read.
+        TidemillError: it is missing, or has no layout that can be read.
     """
     if not path.exists():
         raise TidemillError(f"{path} is missing")
     if path.is_dir():
         return Pictures(path, output.suffix if output else ".parquet")
-    ending = Path(_files.unpacked_name(path)).suffix.lower()
+    ending = Path(files.unpacked_name(path)).suffix.lower()
     match ending:
         case ".csv" | ".tsv":
             return Separated(path, ending)
@@ -85,16 +87,16 @@ class Separated:
         for table, _, reasons in csv.blocks(self.path, csv.Options(delimiter=delimiter), size):
             yield Chunk(table, reasons, table)
 
-    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+    def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
         separator = "\t" if self.ending == ".tsv" else ","
-        pd.concat([chunk.original, answers], axis=1).to_csv(part, sep=separator, index=False, header=first)
+        pd.concat([chunk.original, predictions], axis=1).to_csv(part, sep=separator, index=False, header=first)
 
     def join(self, parts: list[Path], output: Path) -> None:
         _append(parts, output)
 
 
 class JsonLines:
-    """A JSON object a line; what a line held stays as it was, beside the answer."""
+    """A JSON object on each line; what a line held stays as it was, beside the prediction."""
 
     ending = ".jsonl"
 
@@ -110,9 +112,9 @@ class JsonLines:
             found, reasons = [record for _, record, _ in block], [reason for _, _, reason in block]
             yield Chunk(jsonl.table(found), reasons, found)
 
-    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
-        rows = zip(chunk.original, records(answers), strict=True)
-        lines = [json.dumps(record | answer, ensure_ascii=False) for record, answer in rows]
+    def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
+        rows = zip(chunk.original, records(predictions), strict=True)
+        lines = [json.dumps(record | added, ensure_ascii=False) for record, added in rows]
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def join(self, parts: list[Path], output: Path) -> None:
@@ -138,8 +140,8 @@ class Parquet:
             for batch in file.iter_batches(size):
                 yield Chunk(batch.to_pandas(ignore_metadata=True), [None] * len(batch), pyarrow.table(batch))
 
-    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
-        _write_table(chunk.original, answers, part)
+    def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
+        _write_table(chunk.original, predictions, part)
 
     def join(self, parts: list[Path], output: Path) -> None:
         _join_tables(parts, output)
@@ -160,9 +162,11 @@ class Pictures:
 
     def __init__(self, path: Path, ending: str) -> None:
         if ending not in self.endings:
-            raise TidemillError(f"answers for a folder of pictures go to a .parquet or .csv file, not to {ending!r}")
+            raise TidemillError(
+                f"predictions for a folder of pictures go to a .parquet or .csv file, not to {ending!r}"
+            )
         self.path, self.ending = path, ending
-        found = _files.matching(path, "**/*")
+        found = files.matching(path, "**/*")
         self.files = [file for file in found if file.suffix.lower() in pictures.ENDINGS]
         if not self.files:
             raise TidemillError(f"{path} holds no picture: none of its files ends in {', '.join(pictures.ENDINGS)}")
@@ -172,27 +176,20 @@ class Pictures:
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         for start in range(0, len(self.files), size):
-            files = self.files[start : start + size]
-            images = pd.DataFrame({"image": [file.read_bytes() for file in files]})
-            yield Chunk(images, [None] * len(files), [file.relative_to(self.path).as_posix() for file in files])
+            found = self.files[start : start + size]
+            images = pd.DataFrame({"image": [file.read_bytes() for file in found]})
+            yield Chunk(images, [None] * len(found), [file.relative_to(self.path).as_posix() for file in found])
 
-    def write(self, chunk: Chunk, answers: pd.DataFrame, part: Path, first: bool) -> None:
+    def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
         import pyarrow
 
         if self.ending == ".csv":
-            answers.assign(file=chunk.original)[["file", *answers]].to_csv(part, index=False, header=first)
+            predictions.assign(file=chunk.original)[["file", *predictions]].to_csv(part, index=False, header=first)
         else:
-            _write_table(pyarrow.table({"file": chunk.original}), answers, part)
+            _write_table(pyarrow.table({"file": chunk.original}), predictions, part)
 
     def join(self, parts: list[Path], output: Path) -> None:
         (_append if self.ending == ".csv" else _join_tables)(parts, output)
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON has them: what is missing, in whichever of pandas' ways, is None."""
-    names = list(map(str, table))
-    columns = [[None if value is pd.NA or value != value else value for value in table[name]] for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _append(parts: list[Path], output: Path) -> None:
@@ -202,14 +199,14 @@ def _append(parts: list[Path], output: Path) -> None:
                 shutil.copyfileobj(piece, whole)
 
 
-def _write_table(table: Any, answers: pd.DataFrame, part: Path) -> None:
+def _write_table(table: Any, predictions: pd.DataFrame, part: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
     kinds = {"confidence": pyarrow.float64()}
-    for name in answers:
-        kind = kinds.get(str(name), pyarrow.string())  # of a chunk whose rows all have an answer, too
-        table = table.append_column(name, pyarrow.array(answers[name], type=kind, from_pandas=True))
+    for name in predictions:
+        kind = kinds.get(str(name), pyarrow.string())  # also for a chunk whose rows all have a prediction
+        table = table.append_column(name, pyarrow.array(predictions[name], type=kind, from_pandas=True))
     pyarrow.parquet.write_table(table, part)
 
 

@@ -1,4 +1,4 @@
-"""Versions that answer requests as they come: one that answers, and one beside it that is only compared with it."""
+"""Versions that predict requests as they come: one whose predictions are returned, and one that is compared with it."""
 
 import json
 import os
@@ -11,62 +11,62 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.errors import TidemillError
-from tidemill.serving import batch
-from tidemill.serving.follow import Followed, Tell
-from tidemill.serving.layouts import Chunk, records
+from tidemill.core.errors import TidemillError
+from tidemill.serving.followed_alias import FollowedAlias, Log
+from tidemill.serving.live_comparison import LiveComparison, Predictions
 from tidemill.serving.loading import Loaded
-from tidemill.serving.tally import Answers, Tally
+from tidemill.serving.predictions import predict_each, records
 
-BEHIND = 100
-"""Requests that may wait for the version beside; of more it is not asked, so that no answer ever waits for it."""
+BACKLOG = 100
+"""Requests that may wait for the version beside; any more it does not get, so that no response ever waits for it."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that was answered, to be asked of the other version and to be written down."""
+class Request:
+    """A request that was served, to be predicted by the other version and to be recorded."""
 
     rows: pd.DataFrame
     options: dict[str, Any]
-    answers: Answers
+    predictions: Predictions
     other: Loaded | None
     at: float
+    """Seconds since 1970."""
 
 
 class Live:
-    """Answers with one version, and has another answer the same afterwards. Safe to call from many threads."""
+    """Predicts with one version, and afterwards with another for comparison. Safe to call from many threads."""
 
     def __init__(
-        self, address: str, tell: Tell, shadow: str | None = None, canary: float = 0.0, record: Path | None = None
+        self, address: str, log: Log, shadow: str | None = None, canary: float = 0.0, record: Path | None = None
     ) -> None:
         """Load what the addresses name.
 
         Args:
-            address: The version that answers, `models:/digits@champion`.
-            tell: Is called with what the one who runs this should know.
-            shadow: The version that is compared with it; while there is none, or it is the same, nothing is compared.
-            canary: The share of requests that the shadow answers, and the first is compared with.
-            record: A file to append each row to, with its answers, as JSON lines.
+            address: the version whose predictions are returned, `models:/digits@champion`.
+            log: receives what the operator should know.
+            shadow: the version that is compared with it; while there is none, or it is the same, nothing is compared.
+            canary: the share of requests that the shadow predicts instead, compared with the first version.
+            record: a file to which each row is appended with its predictions, as JSON lines.
 
         Raises:
             TidemillError: the first address names no version, or one that is not what was registered.
         """
-        self._main = Followed(address, tell)
-        self._shadow = Followed(shadow, tell) if shadow else None
-        self._tell, self._canary, self._record = tell, canary, record
-        self._waiting: queue.Queue[Asked | None] = queue.Queue(BEHIND)
-        self._tally: Tally | None = None
+        self._main = FollowedAlias(address, log)
+        self._shadow = FollowedAlias(shadow, log) if shadow else None
+        self._log, self._canary, self._record = log, canary, record
+        self._waiting: queue.Queue[Request | None] = queue.Queue(BACKLOG)
+        self._comparison: LiveComparison | None = None
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(_at_once())
-        self._main.look()
+        self._free = threading.Semaphore(_parallel_requests())
+        self._main.update()
         self.refresh()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     @property
     def main(self) -> Loaded:
-        """The version that answers."""
-        assert self._main.loaded is not None  # the first look found one, or there is no object
+        """The version whose predictions are returned."""
+        assert self._main.loaded is not None  # the first update loaded one, or there is no object
         return self._main.loaded
 
     @property
@@ -78,98 +78,100 @@ class Live:
     def refresh(self) -> None:
         """Follow aliases that have moved."""
         for followed in filter(None, (self._main, self._shadow)):
-            followed.look_again()
+            followed.try_update()
 
-    def answer(self, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
-        """The answers to a request.
+    def predict(self, rows: pd.DataFrame, options: dict[str, Any]) -> Predictions:
+        """Return the predictions for a request.
 
         Raises:
-            TidemillError: a column is missing, or there is no such option.
+            TidemillError: a column is missing, or an option is unknown or out of range.
         """
         by, other = self.main, self.shadow
         if other and _lot(rows) < self._canary:
             by, other = other, by
         with self._free:
-            answers = _answers(by, rows, options)
+            predictions = _predict(by, rows, options)
         if other or self._record:
-            self._put(Asked(rows, options, answers, other, time.time()))
-        return answers
+            self._put(Request(rows, options, predictions, other, time.time()))
+        return predictions
 
     def comparison(self) -> dict[str, Any] | None:
-        """What is found so far of the two versions that stand beside each other now."""
+        """Return what is known so far of the two versions that are compared now."""
         with self._lock:
-            tally = self._present_tally()
-            return tally.told() if tally else None
+            found = self._present_comparison()
+            return found.document() if found else None
 
     def close(self) -> None:
-        """Compare and write down what still waits."""
+        """Compare and record what still waits."""
         self._waiting.put(None)
         self._thread.join()
 
-    def _put(self, asked: Asked) -> None:
+    def _put(self, request: Request) -> None:
         try:
-            self._waiting.put_nowait(asked)
+            self._waiting.put_nowait(request)
         except queue.Full:
             with self._lock:
-                if tally := self._present_tally():
-                    tally.missed += len(asked.rows)
+                if comparison := self._present_comparison():
+                    comparison.missed += len(request.rows)
 
     def _work(self) -> None:
-        while asked := self._waiting.get():
+        while request := self._waiting.get():
             try:
-                other = _answers(asked.other, asked.rows, asked.options) if asked.other else None
+                other = _predict(request.other, request.rows, request.options) if request.other else None
                 if other:
-                    self._count(asked, other)
+                    self._count(request, other)
                 if self._record:
-                    _append(self._record, asked, other)
-            except (TidemillError, OSError) as error:  # nobody who asks is to feel it
-                self._tell(f"a request was not compared or not written down: {error}")
+                    _append(self._record, request, other)
+            except (TidemillError, OSError) as error:  # it must not affect who sent the request
+                self._log(f"a request was not compared or not recorded: {error}")
 
-    def _count(self, asked: Asked, other: Answers) -> None:
-        said = {asked.answers.version: asked.answers, other.version: other}
+    def _count(self, request: Request, other: Predictions) -> None:
+        by_version = {request.predictions.version: request.predictions, other.version: other}
         with self._lock:
-            tally = self._present_tally()
-            if tally and {tally.champion, tally.challenger} == set(said):  # else an alias has moved meanwhile
-                tally.count(asked.rows, said[tally.champion], said[tally.challenger])
+            found = self._present_comparison()
+            if found and {found.champion, found.challenger} == set(by_version):  # otherwise an alias has moved since
+                found.count(request.rows, by_version[found.champion], by_version[found.challenger])
 
-    def _present_tally(self) -> Tally | None:
-        """That of the versions of now; a new one where one of them is new."""
+    def _present_comparison(self) -> LiveComparison | None:
+        """Return that of the present versions; a new one where one of them is new."""
         names = (self.main.name, self.shadow.name) if self.shadow else None
+        known = self._comparison
         if names is None:
-            self._tally = None
-        elif self._tally is None or names != (self._tally.champion, self._tally.challenger):
-            self._tally = Tally(*names)
-        return self._tally
+            self._comparison = None
+        elif known is None or names != (known.champion, known.challenger):
+            self._comparison = LiveComparison(self.main.predictor.task, *names)
+        return self._comparison
 
 
-def _at_once() -> int:
-    """How many requests are answered at the same time: as many as there are cores for torch's threads.
+def _parallel_requests() -> int:
+    """Return how many requests are predicted at the same time: as many as there are cores for torch's threads.
 
-    More would take each other's cores, and all of them longer. What is only compared is not counted: no answer waits for it.
+    More would compete for the cores, and all of them take longer. What is only compared is not counted: no response
+    waits for it.
     """
     import torch
 
     return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
-def _answers(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Answers:
-    by.predictor.chosen(options)
-    missing = [name for name in by.predictor.task.INPUTS if name not in rows]
+def _predict(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Predictions:
+    by.predictor.options(options)
+    missing = [name for name in by.predictor.rows.INPUTS if name not in rows]
     if missing:
         raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
     start = time.perf_counter()
-    found = batch.answered(by.predictor, Chunk(rows, [None] * len(rows), None), options)
-    return Answers(by.name, found, time.perf_counter() - start)
+    found = predict_each(by.predictor, rows, options)
+    return Predictions(by.name, found, time.perf_counter() - start)
 
 
 def _lot(rows: pd.DataFrame) -> float:
-    """A number from 0 to 1 that is the same whenever the same is asked."""
+    """Return a number from 0 to 1 that is the same for the same request."""
     return int(pd.util.hash_pandas_object(rows.astype(str), index=False).iloc[0]) / 2**64
 
 
-def _append(record: Path, asked: Asked, other: Answers | None) -> None:
-    table = asked.rows.assign(asked_at=asked.at, answered_by=asked.answers.version)
-    table = table.assign(answer=asked.answers.rows["prediction"])
+def _append(record: Path, request: Request, other: Predictions | None) -> None:
+    table = request.rows.assign(asked_at=request.at, answered_by=request.predictions.version)
+    table = table.assign(answer=request.predictions.rows["prediction"])
     if other:
         table = table.assign(compared_with=other.version, other_answer=other.rows["prediction"])
     lines = [json.dumps(row, ensure_ascii=False) for row in records(table)]

@@ -1,17 +1,18 @@
-"""A version of the registry as an object that answers: weights and JSON, nothing unpickled, the very bytes registered."""
+"""A version of the registry, loaded: weights and JSON, nothing unpickled, the very bytes that were registered."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, sha256_file
-from tidemill.models import WEIGHTS
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, sha256_file
+from tidemill.inference.predictor import Predictor
+from tidemill.models.common.networks import WEIGHTS
 from tidemill.registry import signing, versions
 from tidemill.registry.package import check_formats
-from tidemill.registry.tracking import MODEL, WEIGHTS_TAG
-from tidemill.tasks._predictor import Predictor
+from tidemill.registry.versions import LINEAGE, MODEL
+from tidemill.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version, ready to answer."""
+    """A version, ready to predict."""
 
     version: "ModelVersion"
     predictor: Predictor
@@ -27,18 +28,18 @@ class Loaded:
 
     @property
     def name(self) -> str:
-        """How answers name what made them: `digits/3`."""
+        """How predictions name the version that made them: `digits/3`."""
         return f"{self.version.name}/{self.version.version}"
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns of the source that it learned from, by the names that its task has for them."""
-        found: dict[str, str] = self.lineage["params"]["source"]["columns"]
-        return found
+        """The columns of the source that it was trained on, by the names that its task has for them."""
+        source = self.lineage["params"].get("source", {})
+        return dict(source.get("columns") or {})
 
 
 def load(address: str) -> Loaded:
-    """The version that `models:/digits@champion` or `models:/digits/3` names now.
+    """Load the version that `models:/digits@champion` or `models:/digits/3` names now.
 
     Raises:
         TidemillError: there is none, or what the registry holds is not what was registered.
@@ -47,13 +48,13 @@ def load(address: str) -> Loaded:
     with TemporaryDirectory() as scratch:
         files = signing.download(version, Path(scratch))
         _check(version, files / MODEL)
-        return Loaded(version, Predictor(files / MODEL), read_json(files / "lineage.json"))
+        return Loaded(version, Predictor(files / MODEL), read_json(files / LINEAGE))
 
 
 def _check(version: "ModelVersion", model: Path) -> None:
-    """Refuse a signed model before it is read, if it is not the registered one: an older one is signed as well."""
+    """Refuse a signed model that is not the registered one before it is read: an older one is signed as well."""
     check_formats(model)
-    if sha256_file(model / WEIGHTS) != version.tags[WEIGHTS_TAG]:
+    if sha256_file(model / WEIGHTS) != version.tags[tags.WEIGHTS]:
         raise TidemillError(
             f"the weights of models:/{version.name}/{version.version} are not those that were registered: "
             "somebody changed the file in the artifact store"

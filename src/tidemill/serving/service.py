@@ -1,4 +1,4 @@
-"""The HTTP service around what answers live: JSON in, JSON out, and a page to try it on."""
+"""The HTTP service: rows as JSON in, predictions as JSON out, and a page to try it on."""
 
 import hmac
 import os
@@ -15,9 +15,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidemill.errors import TidemillError
-from tidemill.serving.layouts import records
+from tidemill.core.errors import TidemillError
 from tidemill.serving.live import Live
+from tidemill.serving.predictions import records
 
 TOKEN = "TIDEMILL_SERVE_TOKEN"
 ROWS = 1000
@@ -25,12 +25,12 @@ ROWS = 1000
 BYTES = 32 * 2**20
 """Bytes a request may hold."""
 REFUSED = 422
-ANSWER = ["prediction", "confidence", "reason"]
-"""What is told of each row."""
+RETURNED = ["prediction", "confidence", "reason"]
+"""What a response holds of each row."""
 Call = Callable[[Request], Awaitable[Response]]
 
 
-class Question(BaseModel):
+class PredictionRequest(BaseModel):
     """The body of a request."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,14 +42,14 @@ class Question(BaseModel):
 
 
 def listen(host: str, port: int) -> socket:
-    """A socket that is bound, to the loopback unless there is a token to ask for.
+    """Return a socket that is bound: to the loopback, unless there is a token to ask for.
 
     Raises:
-        TidemillError: the address can be reached from elsewhere and there is no token, or it cannot be had.
+        TidemillError: the address can be reached from elsewhere and there is no token, or it is in use.
     """
     if not _is_loopback(host) and not os.environ.get(TOKEN):
         raise TidemillError(
-            f"{host} can be reached from other machines: set {TOKEN} to what they have to send, or drop it"
+            f"{host} can be reached from other machines: set {TOKEN} to the token that they have to send, or leave --host out"
         )
     try:
         return create_server((host, port))
@@ -58,12 +58,12 @@ def listen(host: str, port: int) -> socket:
 
 
 def application(live: Live, host: str, refresh: float) -> FastAPI:
-    """The service.
+    """Return the service.
 
     Args:
-        live: What answers.
-        host: The address it listens on; on the loopback it answers to no other name, else it asks for the token.
-        refresh: Seconds between two looks at where the aliases stand.
+        live: the versions that predict.
+        host: the address it listens on; on the loopback it accepts no other name, otherwise it asks for the token.
+        refresh: seconds between two checks of where the aliases point.
     """
     app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=_following(live, refresh))
 
@@ -82,7 +82,7 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
             if not hmac.compare_digest(sent.encode(), os.environ[TOKEN].encode()):
                 return JSONResponse({"detail": f"send the header 'Authorization: Bearer …' with {TOKEN}"}, 401)
         elif not _is_loopback(request.url.hostname or ""):  # a page elsewhere that gave its name this address
-            return JSONResponse({"detail": "this service answers to the name of this machine alone"}, 400)
+            return JSONResponse({"detail": "this service accepts only the name of this machine"}, 400)
         return await call_next(request)
 
     @app.get("/", response_class=HTMLResponse)
@@ -92,34 +92,34 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
     @app.get("/health")
     async def health() -> dict[str, Any]:  # at once, also where every thread waits for a core
         predictor, shadow = live.main.predictor, live.shadow
-        options = predictor.chosen({})
+        options = predictor.options({})
         return {
             "version": live.main.name,
             "shadow": shadow.name if shadow else None,
-            "task": predictor.config["task"],
-            "inputs": list(predictor.task.INPUTS),
+            "task": predictor.task,
+            "inputs": list(predictor.rows.INPUTS),
             "options": options.model_dump() if options else {},
             "streams": predictor.streams,
         }
 
     @app.post("/predict")
-    def predict(question: Question) -> dict[str, Any]:
-        answers = live.answer(pd.DataFrame(question.rows), question.options)
-        return {"version": answers.version, "answers": records(answers.rows[ANSWER])}
+    def predict(request: PredictionRequest) -> dict[str, Any]:
+        predictions = live.predict(pd.DataFrame(request.rows), request.options)
+        return {"version": predictions.version, "answers": records(predictions.rows[RETURNED])}
 
     @app.post("/stream")
-    def stream(question: Question) -> StreamingResponse:
+    def stream(request: PredictionRequest) -> StreamingResponse:
         predictor = live.main.predictor
-        if not predictor.streams or len(question.rows) != 1:
-            raise TidemillError("only a text generator's answer to one row can be had piece by piece: POST /predict")
-        pieces = _begun(predictor.stream(pd.DataFrame(question.rows), **question.options))
+        if not predictor.streams or len(request.rows) != 1:
+            raise TidemillError("only a text generator can stream, one row at a time: POST /predict")
+        pieces = _begun(predictor.stream(pd.DataFrame(request.rows), **request.options))
         return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
 
     @app.get("/comparison")
     def comparison() -> dict[str, Any]:
         found = live.comparison()
         if found is None:
-            raise TidemillError("no other version stands beside the one that answers")
+            raise TidemillError("no other version is compared with the one that is served")
         return found
 
     return app
@@ -143,7 +143,7 @@ def _following(live: Live, refresh: float) -> Callable[[FastAPI], Any]:
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:
-    """The same pieces, the first one made already: what is wrong with the request is known before the answer begins."""
+    """Yield the same pieces, the first computed already: an error of the request is known before the response begins."""
     first = next(pieces, "")
 
     def rest() -> Iterator[str]:

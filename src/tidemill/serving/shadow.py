@@ -1,4 +1,4 @@
-"""The challenger beside the champion on recorded inputs: how often they agree, and which is right, and which is faster."""
+"""The challenger compared with the champion on recorded inputs: how often they agree, which is right, which is faster."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,21 +6,21 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill import tasks
-from tidemill.config import Evaluate
-from tidemill.errors import TidemillError
-from tidemill.evaluation.intervals import Interval, intervals, paired_difference
+from tidemill.core.errors import TidemillError
+from tidemill.core.intervals import Bootstrap, Interval, Metrics, intervals, paired_difference
 from tidemill.evaluation.latency import EXAMPLES, latency
 from tidemill.serving import batch, features, layouts
 from tidemill.serving.loading import Loaded, load
+from tidemill.tasks.common import scoring
+from tidemill.tracking import tags
 
 SHOWN = 10
-"""Rows told apart one by one."""
+"""Rows predicted differently that are listed."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """What is found of one of the two."""
+    """The results of one of the two versions."""
 
     version: str
     unanswered: int
@@ -31,7 +31,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that the two answer differently."""
+    """A row that the two predict differently."""
 
     row: int
     """From 1, in the order of the input."""
@@ -42,11 +42,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is found of both."""
+    """The results of both."""
 
     rows: int
     compared: int
-    """Rows that both can answer."""
+    """Rows that both can predict."""
     agreed: int
     differences: list[Difference]
     """The first of them."""
@@ -60,32 +60,36 @@ class Comparison:
 
 
 def shadow(system: str, path: Path, labels: str | None = None, columns: dict[str, str] | None = None) -> Comparison:
-    """Have both answer a file or folder of recorded inputs; nobody else gets the answers.
+    """Predict a file or folder of recorded inputs with both versions.
 
     Args:
-        system: The registered model whose aliases `champion` and `challenger` are compared.
-        path: A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.
-        labels: The input's column of what would have been right.
-        columns: Their column name by ours, `{"text": "review"}`; without it those of the champion's own source.
+        system: the registered model whose aliases `champion` and `challenger` are compared.
+        path: a .csv, .tsv, .jsonl or .parquet file, or a folder of pictures.
+        labels: the input's column of the actual labels.
+        columns: the input's column names by the task's, `{"text": "review"}`; otherwise those of the champion's source.
 
     Raises:
         TidemillError: one of the two is not there, or the input cannot be read or lacks a column.
     """
-    champion, challenger = (load(f"models:/{system}@{alias}") for alias in ("champion", "challenger"))
+    champion, challenger = (load(f"models:/{system}@{alias}") for alias in (tags.CHAMPION, tags.CHALLENGER))
     if champion.name == challenger.name:
         raise TidemillError(f"{champion.name} is champion and challenger: there is nothing to compare")
-    task = champion.predictor.task
-    if labels is not None and (tasks.targets(task) != ["label"] or hasattr(task, "respond")):
-        raise TidemillError(f"--labels: {champion.predictor.config['task']} has no single label a row")
-    old, new, sample = _answered(champion, challenger, path, labels, columns or champion.columns)
+    predictor = champion.predictor
+    if labels is not None and (predictor.rows.TARGETS != ("label",) or predictor.prediction.respond is not None):
+        raise TidemillError(f"--labels: {predictor.task} has no single label for a row")
+    task = scoring.of(predictor.task)
+    old, new, sample = _predicted(champion, challenger, path, labels, columns or champion.columns)
     both = old["reason"].isna() & new["reason"].isna()
     if not both.any():
-        raise TidemillError(f"{path}: none of {len(old)} rows can be answered by both; the first: {_reason(old, new)}")
-    differ, known = both & (old["prediction"] != new["prediction"]), both & old["label"].notna()
+        raise TidemillError(
+            f"{path}: both versions can predict none of {len(old)} rows; the first: {_reason(old, new)}"
+        )
+    same = task.is_same(old["prediction"][both], new["prediction"][both]).reindex(old.index, fill_value=False)
+    differ, known = both & ~same, both & old["label"].notna()
     of_old, of_new = (_metrics(one, found[known]) for one, found in ((champion, old), (challenger, new)))
-    gain = (
-        paired_difference(of_new, of_old, task.MAIN_METRIC, int(known.sum()), Evaluate()) if of_old and of_new else None
-    )
+    gain = None
+    if of_old and of_new:
+        gain = paired_difference(of_new, of_old, task.MAIN_METRIC, int(known.sum()), Bootstrap())
     return Comparison(
         rows=len(old),
         compared=int(both.sum()),
@@ -99,10 +103,10 @@ def shadow(system: str, path: Path, labels: str | None = None, columns: dict[str
     )
 
 
-def _answered(
+def _predicted(
     champion: Loaded, challenger: Loaded, path: Path, labels: str | None, columns: dict[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """What either says of each row, with its label, in the order of the input; and rows to time them by."""
+    """Return both versions' predictions with the labels, in the order of the input, and rows to measure latency on."""
     parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
     sample = pd.DataFrame()
     for chunk in layouts.of(path, None).chunks(batch.ROWS):
@@ -112,9 +116,9 @@ def _answered(
         label = label.map(features.as_label, na_action="ignore").replace("", None)  # an empty cell of a CSV file
         for loaded, found in zip((champion, challenger), parts, strict=True):
             inputs = batch.named(chunk, loaded.predictor, columns)
-            found.append(batch.answered(loaded.predictor, inputs).assign(label=label))
-        able = parts[0][-1]["reason"].isna() & parts[1][-1]["reason"].isna()
-        sample = pd.concat([sample, inputs.rows[able]]).head(EXAMPLES)
+            found.append(batch.predicted(loaded.predictor, inputs).assign(label=label))
+        usable = parts[0][-1]["reason"].isna() & parts[1][-1]["reason"].isna()
+        sample = pd.concat([sample, inputs.rows[usable]]).head(EXAMPLES)
     if not parts[0]:
         raise TidemillError(f"{path} holds no rows")
     old, new = (pd.concat(found, ignore_index=True) for found in parts)
@@ -122,20 +126,20 @@ def _answered(
     return old.assign(id=rows), new.assign(id=rows), sample.assign(id=range(len(sample)))
 
 
-def _metrics(loaded: Loaded, answered: pd.DataFrame) -> tasks.Metrics | None:
-    if answered.empty:
+def _metrics(loaded: Loaded, predicted: pd.DataFrame) -> Metrics | None:
+    if predicted.empty:
         return None
-    task, spec = loaded.predictor.task, loaded.predictor.spec
-    return task.metrics(task.score(answered.reset_index(drop=True), spec), spec)
+    task, spec = scoring.of(loaded.predictor.task), loaded.predictor.spec
+    return task.metrics(task.score(predicted.reset_index(drop=True), spec), spec)
 
 
 def _side(
-    loaded: Loaded, answered: pd.DataFrame, metrics: tasks.Metrics | None, labelled: int, sample: pd.DataFrame
+    loaded: Loaded, predicted: pd.DataFrame, metrics: Metrics | None, labelled: int, sample: pd.DataFrame
 ) -> Side:
     return Side(
         version=loaded.name,
-        unanswered=int(answered["reason"].notna().sum()),
-        metrics=intervals(metrics, labelled, Evaluate()) if metrics else {},
+        unanswered=int(predicted["reason"].notna().sum()),
+        metrics=intervals(metrics, labelled, Bootstrap()) if metrics else {},
         latency=latency(loaded.predictor, sample, seed=0),
     )
 

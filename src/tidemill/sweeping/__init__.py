@@ -1,1 +1,1 @@
-"""Looking for better params: where they are looked for, how, and what came out."""
+"""Searching for better params: the space, the samplers, the study and its report."""

@@ -1,4 +1,4 @@
-"""What a sweep found: pictures of the search, a table of its trials, and one page with both."""
+"""The results of a sweep: plots of the search, a table of its trials, and one page with both."""
 
 import base64
 import html
@@ -10,8 +10,8 @@ import pandas as pd
 from optuna import Study
 from optuna.trial import TrialState
 
-from tidemill.config import Sweep
 from tidemill.sweeping import space as spaces
+from tidemill.sweeping.params import Sweep
 
 PLOTS = {"history": "plot_optimization_history", "importances": "plot_param_importances", "slices": "plot_slice"}
 TITLES = {
@@ -23,7 +23,7 @@ ROWS_ON_THE_PAGE = 100
 
 
 def write(study: Study, sweep: Sweep, folder: Path) -> None:
-    """`trials.csv`, a PNG a plot, and `sweep.html`."""
+    """Write `trials.csv`, a PNG for each plot, and `sweep.html`."""
     folder.mkdir(parents=True, exist_ok=True)
     table = trials(study, sweep)
     table.to_csv(folder / "trials.csv", index=False)
@@ -32,7 +32,7 @@ def write(study: Study, sweep: Sweep, folder: Path) -> None:
 
 
 def trials(study: Study, sweep: Sweep) -> pd.DataFrame:
-    """A row a trial that ended, the best first."""
+    """Return a row for each trial that ended, the best first."""
     space = spaces.distributions(sweep)
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     rows = [
@@ -47,12 +47,12 @@ def trials(study: Study, sweep: Sweep) -> pd.DataFrame:
 
 
 def best(study: Study, sweep: Sweep) -> dict[str, Any]:
-    """The params of the best trial."""
+    """Return the params of the best trial."""
     return spaces.values(spaces.distributions(sweep), study.best_trial.params)
 
 
 def markdown(study: Study, sweep: Sweep, patch: Path) -> str:
-    """The best trials, and how to accept the best."""
+    """Return the best trials as Markdown, and how to accept the best."""
     table = trials(study, sweep).head(5)
     head = [" | ".join(map(str, table)), " | ".join("---" for _ in table)]
     rows = [" | ".join(_cell(value) for value in row) for row in table.itertuples(index=False)]
@@ -60,7 +60,7 @@ def markdown(study: Study, sweep: Sweep, patch: Path) -> str:
 
 
 def _draw(study: Study, sweep: Sweep, name: str, path: Path) -> bool:
-    """Whether there was enough to draw: importances need two trials that differ."""
+    """Draw a plot; return whether there was enough to draw: importances need two trials that differ."""
     import warnings
 
     import matplotlib
@@ -72,7 +72,7 @@ def _draw(study: Study, sweep: Sweep, name: str, path: Path) -> bool:
     if name != "history" and len(set(values)) < 2:
         return False
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these plots are called experimental
+        warnings.simplefilter("ignore")  # Optuna calls these plots experimental
         getattr(optuna.visualization.matplotlib, PLOTS[name])(study)
     figure = pyplot.gcf()
     figure.suptitle(sweep.metric)
@@ -82,7 +82,7 @@ def _draw(study: Study, sweep: Sweep, name: str, path: Path) -> bool:
 
 
 def _page(study: Study, sweep: Sweep, table: pd.DataFrame, drawn: list[str], folder: Path) -> str:
-    pictures = [
+    plots = [
         f"<h2>{TITLES[name]}</h2><img alt='{TITLES[name]}' src='data:image/png;base64,"
         f"{base64.b64encode((folder / f'{name}.png').read_bytes()).decode()}'>"
         for name in drawn
@@ -92,7 +92,7 @@ def _page(study: Study, sweep: Sweep, table: pd.DataFrame, drawn: list[str], fol
         "<style>body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
         "table{border-collapse:collapse}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}</style>"
         f"<h1>{html.escape(study.study_name)}</h1><p>{len(table)} trials by {sweep.sampler}; {html.escape(sweep.metric)}, "
-        f"{sweep.direction}d.</p>{table.head(ROWS_ON_THE_PAGE).to_html(index=False, border=0)}{''.join(pictures)}</html>\n"
+        f"{sweep.direction}d.</p>{table.head(ROWS_ON_THE_PAGE).to_html(index=False, border=0)}{''.join(plots)}</html>\n"
     )
 
 

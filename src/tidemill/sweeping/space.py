@@ -3,51 +3,58 @@
 import itertools
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from tidemill.config import Axis, Sweep, System, with_values
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.core.params import PARAMS_FILE
+from tidemill.sweeping.params import Axis, Sweep
 
 Space = dict[str, BaseDistribution]
 SWEPT = ("model.", "training.")
-"""Blocks of which trials may differ: what stands before the training is made once for all of them."""
+"""Blocks in which trials may differ: what comes before the training is made once for all of them."""
 
 
-def check(name: str, system: System) -> Sweep:
-    """The system's sweep, each end and choice of which is a valid param.
+def check(name: str, sweep: Sweep | None, with_values: Callable[[dict[str, Any]], object]) -> Sweep:
+    """Return the sweep of a system if each end and choice of it is a valid param.
+
+    Args:
+        name: the system.
+        sweep: its block.
+        with_values: makes the system with other values at dotted paths, and raises where one is not valid.
 
     Raises:
         TidemillError: there is no such block, or a path or value in it is not valid.
     """
-    if system.sweep is None:
-        raise TidemillError(f"params.yaml: systems.{name}.sweep is missing: it says which params to look at")
-    for path, axis in system.sweep.space.items():
+    if sweep is None:
+        raise TidemillError(f"{PARAMS_FILE}: systems.{name}.sweep is missing: it names the params to search")
+    for path, axis in sweep.space.items():
         if not path.startswith(SWEPT):
             raise TidemillError(
-                f"params.yaml: systems.{name}.sweep.space: {path!r} is not of model or training, the blocks that trials "
+                f"{PARAMS_FILE}: systems.{name}.sweep.space: {path!r} is not of model or training, the blocks that trials "
                 "may differ in"
             )
         for value in axis.choices or (axis.low, axis.high):
-            with_values(name, system, {path: value})
-    return system.sweep
+            with_values({path: value})
+    return sweep
 
 
 def distributions(sweep: Sweep) -> Space:
-    """Each axis as Optuna knows it; choices as JSON, since a storage holds plain values only."""
+    """Return each axis as Optuna's distribution; choices as JSON, since a storage holds plain values only."""
     return {path: _distribution(axis) for path, axis in sorted(sweep.space.items())}
 
 
 def values(space: Space, suggested: dict[str, Any]) -> dict[str, Any]:
-    """The params that suggested values stand for."""
+    """Return the params that suggested values stand for."""
     kinds = {path: isinstance(space[path], CategoricalDistribution) for path in suggested}
     return {path: json.loads(value) if kinds[path] else value for path, value in suggested.items()}
 
 
 def grid(sweep: Sweep) -> list[dict[str, Any]]:
-    """Every point of the grid, as suggested values, in an order drawn from the seed."""
+    """Return every point of the grid, as suggested values, in an order drawn from the seed."""
     space = distributions(sweep)
     sides = [_points(axis, space[path]) for path, axis in sorted(sweep.space.items())]
     points = [dict(zip(space, point, strict=True)) for point in itertools.product(*sides)]
@@ -55,12 +62,12 @@ def grid(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def to_unit(space: Space, suggested: dict[str, Any]) -> np.ndarray:
-    """A point as numbers from 0 to 1, one an axis."""
+    """Return a point as numbers from 0 to 1, one for each axis: (axes,)."""
     return np.array([_to_unit(space[path], suggested[path]) for path in space])
 
 
 def from_unit(space: Space, point: np.ndarray) -> dict[str, Any]:
-    """The values nearest to a point of the unit cube."""
+    """Return the values nearest to a point (axes,) of the unit cube."""
     return {path: _from_unit(kind, float(place)) for (path, kind), place in zip(space.items(), point, strict=True)}
 
 

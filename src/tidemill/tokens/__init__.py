@@ -1,1 +1,1 @@
-"""From content to numbers: tokenizers, packed shards on disk, and whole batches cut from them."""
+"""From content to numbers: tokenizers and pixels, packed shards on disk, and batches cut from them."""

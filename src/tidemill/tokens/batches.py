@@ -1,4 +1,4 @@
-"""Whole batches cut straight from packed shards: no work per row in Python."""
+"""Batches cut straight from packed shards, with no work per row in Python."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,18 @@ import torch
 from tidemill.tokens.shards import MemoryShards, Ragged, Shards
 
 BUCKET_BATCHES = 50
-"""Batches that are sorted by length together: long enough for little padding, short enough to stay shuffled."""
+"""Batches whose rows are sorted by length together: enough for little padding, few enough to stay shuffled."""
 
 
 class Batches:
-    """The batches of a table, one epoch after another, in an order that the seed and the epoch decide.
+    """The batches of a table, one epoch after another, in an order that depends on the seed and the epoch.
 
-    Iterating gives the batches of one epoch as tensors by column; a ragged column becomes a padded one and
-    `<column>_length`. The state is two numbers, so an epoch can be gone on with at any batch.
+    Iterating yields the batches of one epoch as tensors by column; a ragged column becomes a padded one (B, T) and
+    `<column>_length` (B,). The state is two numbers, so an epoch can be resumed at any batch.
+
+    Args:
+        size: rows of a batch.
+        bucket: the ragged column by whose length rows share a batch.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class Batches:
             yield self.cut(rows)
 
     def plan(self) -> list[np.ndarray]:
-        """Row numbers of each batch of the present epoch."""
+        """Return the row numbers of each batch of the current epoch."""
         order = np.arange(len(self.shards))
         if not self.shuffle:
             return self._slices(order)
@@ -58,7 +62,7 @@ class Batches:
         return [batches[number] for number in generator.permutation(len(batches))]
 
     def cut(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The batch of these rows."""
+        """Return the batch of some rows, by their numbers (B,)."""
         batch: dict[str, torch.Tensor] = {}
         for name, column in self.shards.columns.items():
             if isinstance(column, Ragged):
@@ -70,11 +74,11 @@ class Batches:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the iteration stands."""
+        """Return the epoch, and the batches of it that have been iterated."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Resume from a state: the next batch is the one after those already iterated."""
         self.epoch, self.position = state["epoch"], state["position"]
 
     def _slices(self, order: np.ndarray) -> list[np.ndarray]:
@@ -88,6 +92,6 @@ def _ragged(shards: Shards | MemoryShards, name: str) -> Ragged:
 
 
 def _widened(values: np.ndarray) -> np.ndarray:
-    """Token ids and labels as int64, which torch indexes by; pixels stay bytes until they are on the device."""
+    """Return token ids and labels as int64, which torch indexes by; pixels stay bytes until they are on the device."""
     wide = values.dtype.kind in "iu" and values.dtype != np.uint8
     return values.astype(np.int64, copy=False) if wide else values

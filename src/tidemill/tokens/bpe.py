@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.tokens.shards import Ragged
 
 END = "<|endoftext|>"
 """The token between texts. In a text these characters are text like any other."""
 PIECE = 2**18
-"""Characters that are encoded at once."""
+"""Characters encoded at once."""
 SMALLEST = 257
-"""Token ids at least: every byte, and the end of text."""
+"""Fewest token ids: every byte, and the end of text."""
 FILES = ("tokenizer.json", "vocab.bpe")
-"""A tokenizer as Hugging Face's library keeps it, and as OpenAI published GPT-2's."""
+"""A tokenizer as Hugging Face's library saves it, and as OpenAI published that of GPT-2."""
 PROBE = f"It's 1,234 o'clock,\r\n\n\t naïve 中文字符，🙂👩‍👩‍👧 e\u0301 \u00a0\u3000 {END} don't  \u202eअनु\x00  "
 """A text on which encoders that differ at all are likely to differ."""
 
 
 def read(file: Path) -> Tokenizer:
-    """The tokenizer of a standard `tokenizer.json`, or of OpenAI's `vocab.bpe`.
+    """Read the tokenizer of a standard `tokenizer.json`, or of OpenAI's `vocab.bpe`.
 
     Raises:
         TidemillError: the file is damaged, or there is no end-of-text token.
@@ -43,7 +43,7 @@ def read(file: Path) -> Tokenizer:
 
 
 def fit(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A tokenizer of `vocabulary` ids whose merges are the most frequent of the texts; `<|endoftext|>` is id 0."""
+    """Return a tokenizer of `vocabulary` ids with the most frequent merges of the texts; `<|endoftext|>` is id 0."""
     tokenizer = _byte_level(models.BPE())
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
@@ -54,14 +54,14 @@ def fit(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def pieces(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The texts in lots of about `PIECE` characters: what encoding needs in memory is many times its text."""
-    lots = np.cumsum([len(text) for text in texts]) // PIECE
-    edges = [0, *(np.flatnonzero(np.diff(lots)) + 1), len(texts)]
+    """Yield the texts in groups of about `PIECE` characters: encoding takes many times the memory of its text."""
+    groups = np.cumsum([len(text) for text in texts]) // PIECE
+    edges = [0, *(np.flatnonzero(np.diff(groups)) + 1), len(texts)]
     return (texts[start:end] for start, end in pairwise(edges))
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
-    """Token ids of each text, uint32, in one flat array."""
+    """Return the token ids of each text, uint32, in one flat array."""
     fast = _fast(tokenizer)
     if fast is not None:
         ids, offsets = fast.encode_batch_flat(list(texts), split_special_tokens=True)
@@ -74,7 +74,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
 
 @lru_cache(maxsize=2)
 def _fast(tokenizer: Tokenizer) -> Any:
-    """The same tokenizer in `fastokens`, many times as fast; None, said once, where that cannot be had."""
+    """Return the same tokenizer in `fastokens`, many times as fast; None, with one message, where there is none."""
     try:
         import fastokens
     except ImportError:
@@ -84,14 +84,14 @@ def _fast(tokenizer: Tokenizer) -> Any:
     tokenizer.encode_special_tokens = True
     if fast.encode(PROBE, split_special_tokens=True).ids == tokenizer.encode(PROBE, add_special_tokens=False).ids:
         return fast
-    print("fastokens gives this tokenizer's texts other ids: they are encoded by tokenizers")
+    print("fastokens differs from this tokenizer: texts are encoded by tokenizers, at a fraction of the speed")
     return None
 
 
 def _openai(file: Path) -> Tokenizer:
-    """Of OpenAI's merges, a line each after a comment, which are all it takes: their `encoder.json` follows from them.
+    """Return the tokenizer of OpenAI's merges, a line each after a comment; their `encoder.json` follows from these.
 
-    Ids count the bytes, those first that print as themselves, then the merges, then the end of text.
+    Ids number the bytes, those first that print as themselves, then the merges, then the end of text.
     """
     merges = [line for line in file.read_text(encoding="utf-8").split("\n")[1:] if line]
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Ragged:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Length of each value, shape `(rows,)`."""
+        """Length of each value (B,)."""
         return np.diff(self.offsets)
 
     def padded(self, rows: np.ndarray, fill: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Some values as one array `(rows, longest)`, short ones filled up at the end, and their lengths."""
+        """Return some values as one array (B, T), short ones padded at the end, and their lengths (B,)."""
         lengths = self.lengths[rows]
         place = np.arange(lengths.max(initial=0))
         inside = place < lengths[:, None]
@@ -49,7 +49,7 @@ class Ragged:
 
 
 Column = np.ndarray | list[np.ndarray] | Ragged
-"""Values of one shape as an array `(rows, ...)`, or ragged ones as 1-d arrays, in a list or in one flat array."""
+"""Values of one shape as an array (B, …), or ragged ones as arrays (T,) in a list or in one flat array."""
 
 
 class ShardWriter:
@@ -123,7 +123,7 @@ class _HashedFile:
 
 
 class MemoryShards:
-    """Columns that were never written: what a user's request becomes."""
+    """Columns in memory that are never written, e.g. those of a request."""
 
     def __init__(self, block: Mapping[str, Column]) -> None:
         self.columns: dict[str, np.ndarray | Ragged] = {name: _packed(column) for name, column in block.items()}
@@ -163,7 +163,7 @@ class Shards:
 
     @property
     def sha256(self) -> str:
-        """One hash for the content of all columns."""
+        """The hash of the content of all columns."""
         return sha256(json.dumps(self.headers, sort_keys=True).encode()).hexdigest()
 
     def _open(self, name: str) -> np.ndarray | Ragged:
@@ -181,9 +181,9 @@ class Shards:
 
 
 def windows(shards: Shards, column: str, length: int) -> MemoryShards:
-    """A ragged column's values, end to end, as rows of `length` values; what is left over at the end is left out.
+    """Return a ragged column's values, end to end, as rows of `length` values; a remainder at the end is dropped.
 
-    Neighbours share one value: where a row's last value is what its others lead to, none is left out in between.
+    Neighbours share one value: the last value of a row is only a target, and is the first input of the next row.
 
     Raises:
         TidemillError: there are fewer values than one row has.

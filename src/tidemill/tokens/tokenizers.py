@@ -6,21 +6,21 @@ from typing import Literal
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from tidemill.data.pretrained import PinnedFile, pinned
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.core.pinned import PinnedFile, pinned
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 FIRST, LAST, MASK = "[CLS]", "[SEP]", "[MASK]"
-"""What BERT reads around a text, and for a hidden token."""
+"""What BERT reads before and after a text, and for a masked token."""
 SPECIAL = (PAD, UNKNOWN, FIRST, LAST, MASK)
 
 Unit = Literal["characters", "words", "wordpiece"]
 
 
 def fit_vocabulary(texts: Iterable[str], unit: Unit, size: int) -> Tokenizer:
-    """A tokenizer with the `size` most frequent units of the texts, `[PAD]` (id 0) and `[UNK]` (id 1) among them.
+    """Return a tokenizer with the `size` most frequent units of the texts, `[PAD]` (id 0) and `[UNK]` (id 1) included.
 
-    Units: every character, or words cut at white space and punctuation, each Chinese character a word by itself, or
+    Units are characters; words, split at white space and punctuation, each Chinese character a word by itself; or
     pieces of such words.
     """
     if unit == "wordpiece":
@@ -37,10 +37,10 @@ def fit_vocabulary(texts: Iterable[str], unit: Unit, size: int) -> Tokenizer:
 
 
 def wordpiece(file: PinnedFile) -> Tokenizer:
-    """BERT's tokenizer out of a folder or hub id: `tokenizer.json`, or `vocab.txt`. It neither pads nor truncates.
+    """Read BERT's tokenizer from a folder or hub id: `tokenizer.json`, or `vocab.txt`. It neither pads nor truncates.
 
     Raises:
-        TidemillError: it is not there, is not the pinned one, or has not the tokens that BERT needs.
+        TidemillError: it is missing, is not the pinned one, or lacks tokens that BERT needs.
     """
     path = pinned(file, ("tokenizer.json", "vocab.txt"))
     try:
@@ -58,9 +58,9 @@ def wordpiece(file: PinnedFile) -> Tokenizer:
 
 
 def _fit_wordpiece(texts: Iterable[str], size: int) -> Tokenizer:
-    """Schuster and Nakajima, 2012, with the special tokens of BERT.
+    """Fit a WordPiece tokenizer (Schuster and Nakajima, 2012) with the special tokens of BERT.
 
-    The trainer numbers letters inside of words in an order of chance; named beforehand, they have one.
+    The trainer numbers letters inside words in random order; letters given as special tokens have a fixed one.
     """
     fitted = _bert_like(Tokenizer(models.WordPiece(unk_token=UNKNOWN)), lowercase=True)
     lines = list(texts)
@@ -75,14 +75,14 @@ def _fit_wordpiece(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def _of_file(content: str) -> Tokenizer:
-    """The tokenizer of a `vocab.txt`; without capitals in it, letters are made small."""
+    """Return the tokenizer of a `vocab.txt`; where that holds no capitals, it lowercases."""
     tokens = [line.rstrip("\r") for line in content.removesuffix("\n").split("\n")]
     cased = any(token != token.lower() for token in tokens if not token.startswith("["))
     return _of_tokens({token: number for number, token in enumerate(tokens)}, lowercase=not cased)
 
 
 def _of_tokens(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
-    """`[CLS]` before and `[SEP]` after each text."""
+    """Return a tokenizer that puts `[CLS]` before and `[SEP]` after each text."""
     if missing := [token for token in (PAD, UNKNOWN, FIRST, LAST) if token not in vocabulary]:
         raise ValueError(f"it has no {missing[0]}")
     tokenizer = _bert_like(Tokenizer(models.WordPiece(vocabulary, unk_token=UNKNOWN)), lowercase)

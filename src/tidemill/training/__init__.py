@@ -1,1 +1,1 @@
-"""Finding the weights, and going on after a kill as if it had not been."""
+"""Training with Lightning, and resuming after a kill as if it had not happened."""

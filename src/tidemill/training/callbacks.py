@@ -1,38 +1,29 @@
-"""What happens around the steps: the curve, the best weights, checkpoints that survive a kill, the progress line.
+"""Lightning callbacks: training curves, best weights, checkpoints that survive a kill, progress lines.
 
-Each callback's state is in the checkpoint, so a resumed training is the same as one that never stopped.
+The state of each callback is in the checkpoint, so a resumed training equals one that never stopped.
 """
 
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file, save_file
 
-from tidemill.files import finished_file
+from tidemill.core.files import finished_file
 from tidemill.tokens.batches import Batches
-
-
-class Point(NamedTuple):
-    """One value of a metric's curve."""
-
-    name: str
-    value: float
-    step: int
-    timestamp: int
-    """Milliseconds since 1970; kept in the checkpoint, so a point logged again is the same point."""
-
-
-Report = Callable[[Sequence[Point]], None]
+from tidemill.tracking.points import Point, Report
 
 
 class Curve(lightning.Callback):
-    """Every figure by step: training means over `every` steps, validation after each epoch."""
+    """Every metric by step: means over `every` training steps, and validation after each epoch.
+
+    The timestamps of points are in the checkpoint, so a point that is reported again is the same point.
+    """
 
     def __init__(self, every: int, report: Report) -> None:
         self.every, self.report = every, report
@@ -41,7 +32,7 @@ class Curve(lightning.Callback):
         self.steps = self.reported = 0
 
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
-        """Add the step's figures; take their mean when enough are together."""
+        """Add the metrics of the step, and take their mean after `every` steps."""
         for name, value in outputs.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach()
         self.steps += 1
@@ -49,22 +40,22 @@ class Curve(lightning.Callback):
             self._take_means(trainer)
 
     def on_validation_end(self, trainer: Any, learner: Any) -> None:
-        """Take the validation's figures."""
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        self._add(figures, trainer.global_step)
+        """Take the metrics of the validation."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        self._add(metrics, trainer.global_step)
 
     def flush(self) -> None:
-        """Report what was not reported yet; called once a checkpoint holds it, so a kill loses nothing."""
+        """Report the points that were not reported yet; called once a checkpoint holds them, so a kill loses none."""
         self.report(self.points[self.reported :])
         self.reported = len(self.points)
 
     def state_dict(self) -> dict[str, Any]:
-        """Points as plain tuples, and the sums under way."""
+        """Return the points as plain tuples, and the running sums."""
         points = [tuple(point) for point in self.points]
         return {"points": points, "sums": self.sums, "steps": self.steps, "reported": self.reported}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the curve."""
+        """Resume the curve."""
         self.points = [Point(*point) for point in state["points"]]
         self.sums, self.steps, self.reported = state["sums"], state["steps"], state["reported"]
 
@@ -73,13 +64,13 @@ class Curve(lightning.Callback):
         self._add(means | {"train/lr": trainer.optimizers[0].param_groups[0]["lr"]}, trainer.global_step)
         self.sums, self.steps = {}, 0
 
-    def _add(self, figures: dict[str, float], step: int) -> None:
+    def _add(self, metrics: dict[str, float], step: int) -> None:
         now = time.time_ns() // 1_000_000
-        self.points += [Point(name, value, step, now) for name, value in figures.items()]
+        self.points += [Point(name, value, step, now) for name, value in metrics.items()]
 
 
-class Keeper(lightning.Callback):
-    """Keeps the weights of the epoch with the lowest validation loss, in a file beside the checkpoint."""
+class BestWeights(lightning.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss in a file beside the checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,7 +78,7 @@ class Keeper(lightning.Callback):
         self.epoch = -1
 
     def on_validation_end(self, trainer: Any, learner: Any) -> None:
-        """Keep these weights if none before had a lower loss."""
+        """Save the weights if their loss is the lowest so far."""
         loss = float(trainer.callback_metrics["val/loss"])
         if loss < self.lowest:
             self.lowest, self.epoch = loss, trainer.current_epoch
@@ -95,45 +86,45 @@ class Keeper(lightning.Callback):
                 save_file(_own_storage(learner.network.state_dict()), partial)
 
     def restore(self, network: torch.nn.Module) -> None:
-        """Put the kept weights back."""
+        """Load the best weights into the network."""
         network.load_state_dict(load_file(self.path))
 
     def state_dict(self) -> dict[str, Any]:
-        """The loss to beat, and whose it was."""
+        """Return the lowest loss and its epoch."""
         return {"lowest": self.lowest, "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with it."""
+        """Resume with them."""
         self.lowest, self.epoch = state["lowest"], state["epoch"]
 
 
 class Checkpoints(lightning.Callback):
-    """Saves all that a training is, every `every` steps and after each epoch, and lets the curve report.
+    """Saves the whole state of a training every `every` steps and after each epoch, then flushes the curve.
 
-    Two things are saved here because Lightning does not: the states of the random generators, without which a resumed
-    dropout would differ, and the place in the batches, which Lightning forgets if an epoch had just ended.
+    Lightning leaves out two things that are saved here: the states of the random number generators, without which a
+    resumed dropout would differ, and the position in the batches, which it forgets if an epoch had just ended.
     """
 
     def __init__(self, path: Path, every: int, curve: Curve, batches: Batches) -> None:
         self.path, self.every, self.curve, self.batches = path, every, curve, batches
 
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
-        """Save after each `every` steps; the last step of an epoch is saved with its validation instead."""
+        """Save every `every` steps; the last step of an epoch is saved together with its validation instead."""
         stepped = (number + 1) % trainer.accumulate_grad_batches == 0
         if stepped and trainer.global_step % self.every == 0 and not trainer.is_last_batch:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
-        """Save the finished epoch."""
+        """Save after the epoch and its validation."""
         self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """States of the random generators, and the place in the batches."""
+        """Return the states of the random number generators and the position in the batches."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {"cpu": torch.get_rng_state(), "cuda": cuda, "batches": self.batches.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Draw and read on where it stopped."""
+        """Restore them."""
         self.batches.load_state_dict(state["batches"])
         torch.set_rng_state(state["cpu"])
         if state["cuda"] and torch.cuda.is_available():
@@ -147,7 +138,7 @@ class Checkpoints(lightning.Callback):
 
 
 class Progress(lightning.Callback):
-    """A line every few seconds, fewer in a log: step, loss, accuracy, rows a second, time left."""
+    """Prints a line every few seconds, fewer in a log: step, loss, accuracy, rows/s, seconds left."""
 
     def __init__(self, rows_per_batch: int, epochs: int) -> None:
         self.rows_per_batch, self.epochs = rows_per_batch, epochs
@@ -157,43 +148,42 @@ class Progress(lightning.Callback):
         self.tokens: torch.Tensor | int = 0
 
     def on_train_start(self, trainer: Any, learner: Any) -> None:
-        """Count from here, which is not step 0 where a training goes on."""
+        """Start counting here, which is not step 0 in a resumed training."""
         self.started, self.first_step = time.monotonic(), trainer.global_step
         if self.first_step:
-            print(f"goes on from step {self.first_step}", flush=True)
+            print(f"resumed from step {self.first_step}", flush=True)
 
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, number: int) -> None:
-        """Count the batch's tokens; print a line if the last one is old enough."""
+        """Count the tokens of the batch, and print a line if it is time for one."""
         self.tokens = self.tokens + _tokens(batch)
         if time.monotonic() - self.printed >= self.seconds:
-            figures = " ".join(f"{name} {float(value):.4f}" for name, value in outputs.items())
-            self._line(trainer, figures)
+            self._print(trainer, outputs)
 
     def on_validation_end(self, trainer: Any, learner: Any) -> None:
-        """Print the validation's figures."""
-        metrics = trainer.callback_metrics.items()
-        self._line(trainer, " ".join(f"{name} {float(value):.4f}" for name, value in metrics))
+        """Print the metrics of the validation."""
+        self._print(trainer, trainer.callback_metrics)
 
     @property
     def rows_per_second(self) -> float:
-        """Rows trained on in a second, since the training started or went on."""
+        """Rows trained on per second since the training started or resumed."""
         return self.rows_per_batch * self.done / max(1e-9, self.printed - self.started)
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens trained on in a second, padding left out; 0 where the rows have none."""
+        """Tokens trained on per second, without padding; 0 where the rows have none."""
         return float(self.tokens) / max(1e-9, self.printed - self.started)
 
-    def _line(self, trainer: Any, figures: str) -> None:
+    def _print(self, trainer: Any, metrics: Mapping[str, Any]) -> None:
         self.printed, self.done = time.monotonic(), trainer.global_step - self.first_step
         total = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * self.epochs
         left = (total - trainer.global_step) * (self.printed - self.started) / max(1, self.done)
         place = f"epoch {trainer.current_epoch + 1}/{self.epochs} step {trainer.global_step}/{total}"
-        print(f"{place} {figures} · {self.rows_per_second:,.0f} rows/s · {left:.0f} s left", flush=True)
+        shown = " ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
+        print(f"{place} {shown} · {self.rows_per_second:,.0f} rows/s · {left:.0f} s left", flush=True)
 
 
 def _tokens(batch: dict[str, torch.Tensor]) -> torch.Tensor | int:
-    """Tokens that the network reads: all but the padding, or all but the last of a window, which is only predicted."""
+    """Count the tokens that the network reads: without padding, and without the last of a window, which is only predicted."""
     if "tokens_length" in batch:
         return batch["tokens_length"].sum()
     return batch["tokens"][:, :-1].numel() if "tokens" in batch else 0

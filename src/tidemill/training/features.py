@@ -1,23 +1,23 @@
-"""Features of a frozen base: computed once, kept as shards, and read in every epoch instead of what they are made of."""
+"""Features of a frozen base: computed once, cached as shards, and read in every epoch instead of its input."""
 
 import json
 import shutil
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
 from torch import nn
 
-from tidemill.config import Training
-from tidemill.errors import TidemillError
-from tidemill.files import finished_folder
-from tidemill.tasks import Task
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_folder
+from tidemill.core.spec import Spec
+from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, ShardWriter
 from tidemill.training import determinism
-from tidemill.training.key import code
+from tidemill.training.params import Training
 
 Rows = dict[str, Shards | MemoryShards]
 """Packed rows by split."""
@@ -26,41 +26,48 @@ BATCH = 32
 
 
 def frozen_base(network: nn.Module) -> nn.Module | None:
-    """The network's base, if it has one of which nothing is trained, so that its features never change."""
-    base = getattr(network, "base", None)
+    """Return the network's `base` if it has one and none of its weights is trained, so that its features never change."""
+    base = dict(network.named_children()).get("base")
     trained = base is None or any(weight.requires_grad for weight in base.parameters())
     return None if trained else base
 
 
-def computed(base: nn.Module, task: Task, params: Training, rows: Rows, spec: dict[str, Any], folder: Path) -> Rows:
-    """The rows of each split with the base's features in place of its input.
+def computed(
+    base: nn.Module, task: LearningPart, params: Training, rows: Rows, spec: Spec, code: Sequence[str], cache: Path
+) -> Rows:
+    """Return the rows of each split with the features of the base in place of its input.
 
-    They stand in `folder` by the hash of the base's weights, of the spec (which names those of the rows) and of the
-    code; those of another base or of other rows are removed.
+    They are cached in `cache` under the hash of the base's weights, of the spec (which holds the hashes of the rows)
+    and of the code; what was cached for another base or other rows is removed.
+
+    Args:
+        code: name and hash of each module that the features may depend on.
 
     Raises:
-        TidemillError: what the base sees is to change from epoch to epoch.
+        TidemillError: the input of the base is to change from epoch to epoch.
     """
     if params.augment is not None:
         raise TidemillError(
-            "training.augment changes what the base sees in every epoch, but the features of a frozen base are computed "
-            "once: set model.unfreeze to 1 or more, or augment to null"
+            "training.augment changes the input of the base in every epoch, but the features of a frozen base are "
+            "computed once: set model.unfreeze to 1 or more, or augment to null"
         )
-    place = folder / _key(base, spec)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):  # trials of a sweep train at the same time
-        if not place.exists():
-            print("computes the features of the frozen base, once", flush=True)
-            shutil.rmtree(folder, ignore_errors=True)
+    folder = cache / _fingerprint(base, spec, code)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache.with_suffix(".lock")):  # trials of a sweep train at the same time
+        if not folder.exists():
+            print("computing the features of the frozen base, once", flush=True)
+            shutil.rmtree(cache, ignore_errors=True)
             base.to(determinism.device(params)).eval()
-            with finished_folder(folder) as partial:
+            with finished_folder(cache) as partial:
                 for split, table in rows.items():
-                    _write(base, task, table, partial / place.name / split)
+                    _write(base, task, table, partial / folder.name / split)
             base.cpu()
-    return {split: Shards(place / split) for split in rows}
+    return {split: Shards(folder / split) for split in rows}
 
 
-def _write(base: nn.Module, task: Task, rows: Shards | MemoryShards, folder: Path) -> None:
+def _write(base: nn.Module, task: LearningPart, rows: Shards | MemoryShards, folder: Path) -> None:
+    if task.features is None:
+        raise TidemillError("this task cannot use the features of a frozen base: set model.unfreeze to 1 or more")
     device = next(base.parameters()).device
     with ShardWriter(folder) as writer, torch.inference_mode():
         for batch in Batches(rows, BATCH):
@@ -68,8 +75,8 @@ def _write(base: nn.Module, task: Task, rows: Shards | MemoryShards, folder: Pat
             writer.append({"features": features.float().cpu().numpy(), "labels": batch["labels"].int().numpy()})
 
 
-def _key(base: nn.Module, spec: dict[str, Any]) -> str:
-    hashed = sha256("\n".join([torch.__version__, *code(), json.dumps(spec, sort_keys=True)]).encode())
+def _fingerprint(base: nn.Module, spec: Spec, code: Sequence[str]) -> str:
+    hashed = sha256("\n".join([torch.__version__, *code, json.dumps(spec, sort_keys=True)]).encode())
     for name, value in base.state_dict().items():
         hashed.update(name.encode())
         hashed.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Training a network, or going on where a killed training stopped."""
+"""Training a network, or resuming a training that was killed."""
 
 import logging
 import warnings
@@ -9,12 +9,13 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from tidemill.config import Training
-from tidemill.tasks import Task
+from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
+from tidemill.tracking.points import Point, Report
 from tidemill.training import memory
-from tidemill.training.callbacks import Checkpoints, Curve, Keeper, Point, Progress, Report
+from tidemill.training.callbacks import BestWeights, Checkpoints, Curve, Progress
 from tidemill.training.learner import Learner
+from tidemill.training.params import Training
 from tidemill.training.utilisation import mfu
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -23,7 +24,7 @@ LAST, BEST = "last.ckpt", "best.safetensors"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training found."""
+    """The trained network and how its training went."""
 
     network: torch.nn.Module
     points: list[Point]
@@ -33,7 +34,7 @@ class Outcome:
     """The epoch, counted from 1, whose weights the network has."""
     rows_per_second: float
     tokens_per_second: float
-    """Padding left out; 0 where the rows are no tokens."""
+    """Without padding; 0 where the rows are no tokens."""
     mfu: float | None
     """Model FLOPs utilisation, where the device's peak is known."""
     device: str
@@ -41,30 +42,36 @@ class Outcome:
 
 
 def fit(
-    network: torch.nn.Module, task: Task, train: Batches, valid: Batches, params: Training, folder: Path, report: Report
+    network: torch.nn.Module,
+    task: LearningPart,
+    train: Batches,
+    valid: Batches,
+    params: Training,
+    folder: Path,
+    report: Report,
 ) -> Outcome:
-    """Train the network; `folder` keeps what is needed to go on after a kill, and is gone on with if it has any.
+    """Train the network; checkpoints go to `folder`, and training resumes from the last one there.
 
-    Call `determinism.apply` before the network is built: its first weights are drawn from the seed as well.
+    Call `determinism.apply` before the network is built: its initial weights are drawn from the seed as well.
 
     Args:
-        report: Called with the points of the curve, a batch of them at each checkpoint.
+        report: called with new points of the curves after each checkpoint.
     """
     _quieten()
     memory.keep_freed()
     folder.mkdir(parents=True, exist_ok=True)
-    curve, keeper = Curve(params.log_every, report), Keeper(folder / BEST)
+    curve, best = Curve(params.log_every, report), BestWeights(folder / BEST)
     progress = Progress(params.batch * params.accumulate, params.epochs)
     checkpoints = Checkpoints(folder / LAST, params.save_every, curve, train)
-    callbacks = [curve, keeper, *_early_stop(params), progress, checkpoints]
+    callbacks = [curve, best, *_early_stop(params), progress, checkpoints]
     trainer = _trainer(params, callbacks, folder)
     learner = Learner(network, task, params, -(-len(train) // params.accumulate))
     last = folder / LAST
     trainer.fit(learner, train, valid, ckpt_path=last if last.exists() else None, weights_only=True)
     curve.flush()
     if params.keep == "best":
-        keeper.restore(network)
-    kept = keeper.epoch + 1 if params.keep == "best" else trainer.current_epoch
+        best.restore(network)
+    kept = best.epoch + 1 if params.keep == "best" else trainer.current_epoch
     device = _device(trainer)
     return Outcome(
         network.cpu().eval(),
@@ -84,7 +91,7 @@ def _device(trainer: lightning.Trainer) -> str:
 
 
 class _EarlyStop(EarlyStopping):
-    """The library's early stop, which forgets on resuming that it had stopped already."""
+    """Lightning's early stopping, which forgets on resuming that it had stopped already."""
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
@@ -115,7 +122,7 @@ def _trainer(params: Training, callbacks: list[lightning.Callback], folder: Path
 
 
 def _quieten() -> None:
-    """Drop Lightning's advice on loaders and loggers that we replaced on purpose."""
+    """Silence Lightning's advice on loaders and loggers, which are replaced on purpose."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",

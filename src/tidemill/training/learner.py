@@ -5,38 +5,38 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 
-from tidemill.config import Training
-from tidemill.tasks import Task
+from tidemill.tasks.common.learning import LearningPart
 from tidemill.training import schedules
+from tidemill.training.params import Training
 
 
 class Learner(lightning.LightningModule):
-    """One step is one batch; the task says what its loss is.
+    """One step is one batch; the task defines the loss.
 
     `self.log` is used in validation only: in training it costs as much as a small network's step.
     """
 
-    def __init__(self, network: torch.nn.Module, task: Task, params: Training, steps_per_epoch: int) -> None:
+    def __init__(self, network: torch.nn.Module, task: LearningPart, params: Training, steps_per_epoch: int) -> None:
         super().__init__()
         self.network, self.task, self.params, self.steps_per_epoch = network, task, params, steps_per_epoch
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> dict[str, torch.Tensor]:
-        """The loss to follow, and further figures of the batch."""
-        if self.params.augment is not None:
+        """Return the loss to minimise and further metrics of the batch."""
+        if self.task.augment is not None and self.params.augment is not None:
             batch = self.task.augment(batch, self.params.augment)
-        loss, figures = self.task.step(self.network, batch, self.params.label_smoothing)
-        return {"loss": loss, **figures}
+        loss, metrics = self.task.step(self.network, batch, self.params.label_smoothing)
+        return {"loss": loss, **metrics}
 
     def validation_step(self, batch: dict[str, torch.Tensor], number: int) -> None:
-        """Loss without label smoothing, and figures, as means over all validation rows."""
-        loss, figures = self.task.step(self.network, batch, 0.0)
+        """Log the loss without label smoothing, and further metrics, as means over all validation rows."""
+        loss, metrics = self.task.step(self.network, batch, 0.0)
         rows = len(next(iter(batch.values())))
-        self.log_dict({f"val/{name}": value for name, value in {"loss": loss, **figures}.items()}, batch_size=rows)
+        self.log_dict({f"val/{name}": value for name, value in {"loss": loss, **metrics}.items()}, batch_size=rows)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip here: Lightning refuses a fused optimizer under mixed precision, which only a scaled float16 has to."""
+        """Clip here: Lightning refuses to with a fused optimizer under any mixed precision, though only float16 scales gradients."""
         if gradient_clip_val is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from tidemill.config import Schedule, Training
+from tidemill.training.params import Schedule, Training
 
 
 def optimizer(parameters: Iterable[torch.nn.Parameter], params: Training) -> torch.optim.Optimizer:

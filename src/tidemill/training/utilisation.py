@@ -1,11 +1,17 @@
-"""What a training makes of its machine: the share of its arithmetic, and the memory."""
+"""What a training costs, and how much of the machine's arithmetic it uses."""
 
 import resource
 import sys
+import time
+from typing import TYPE_CHECKING
 
 import torch
 
-from tidemill.config import Training
+from tidemill.tracking.points import Point
+from tidemill.training.params import Training
+
+if TYPE_CHECKING:
+    from tidemill.training.fit import Outcome
 
 PEAKS = {
     ("H100", "bf16"): 989e12,
@@ -16,14 +22,27 @@ PEAKS = {
     ("L4", "bf16"): 121e12,
     ("T4", "16"): 65e12,
 }
-"""Dense FLOPs a second of the makers' data sheets, by words of the device's name and the precision."""
+"""Dense FLOP/s from the vendors' data sheets, by words of the device's name and the precision."""
+
+
+def costs(outcome: "Outcome", seconds: float) -> list[Point]:
+    """Return what this process took, as points for the tracking store: they differ in every run."""
+    measured = {
+        "seconds": seconds,
+        "peak_memory_mb": peak_memory() / 1e6,
+        "samples_per_second": outcome.rows_per_second,
+        "tokens_per_second": outcome.tokens_per_second or None,
+        "mfu": outcome.mfu,
+    }
+    now = time.time_ns() // 1_000_000
+    return [Point(f"perf/{name}", value, 0, now) for name, value in measured.items() if value is not None]
 
 
 def mfu(network: torch.nn.Module, tokens_per_second: float, device: str, params: Training) -> float | None:
-    """Model FLOPs utilisation: what the network had to compute, as a share of what the device can.
+    """Return the model FLOPs utilisation: FLOP/s that the network needs, as a share of the device's peak.
 
-    Chowdhery et al., PaLM, 2022, appendix B. Recomputation and the optimizer do not count. None where the device's
-    peak, or what a token of this network costs, is not known.
+    Chowdhery et al., PaLM, 2022, appendix B. Recomputation and the optimizer do not count. None where the peak of
+    the device, or the cost of a token in this network, is not known.
     """
     peak = PEAKS.get((_model(device), params.precision))
     flops = getattr(network, "flops_per_token", None)
@@ -31,7 +50,7 @@ def mfu(network: torch.nn.Module, tokens_per_second: float, device: str, params:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at most: of the GPU where it used one, else of the machine."""
+    """Return the peak memory of this process in bytes: of the GPU if it used one, else of the machine."""
     if torch.cuda.is_available() and (held := torch.cuda.max_memory_allocated()):
         return held
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
@@ -39,7 +58,7 @@ def peak_memory() -> int:
 
 
 def _model(device: str) -> str:
-    """The part of `NVIDIA H100 80GB HBM3` or `Tesla T4` that the peaks go by; the fullest where several fit."""
+    """Return the part of `NVIDIA H100 80GB HBM3` or `Tesla T4` that the peaks go by; the fullest where several fit."""
     words = set(device.replace("-", " ").split())
     fitting = [name for name, _ in PEAKS if words.issuperset(name.split())]
     return max(fitting, key=len, default="")

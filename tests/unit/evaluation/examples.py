@@ -1,27 +1,29 @@
-"""Facts of made-up models, for the tests of what is made from them."""
+"""Results of made-up models, for the tests of what is made from them."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tidemill import tasks
-from tidemill.config import Evaluate
-from tidemill.evaluation.facts import Facts
-from tidemill.evaluation.measure import measure
-from tidemill.tasks import _baselines
+from tidemill.core.spec import Spec
+from tidemill.evaluation.measure import Measure
+from tidemill.evaluation.params import Evaluate
+from tidemill.evaluation.results import Results
+from tidemill.tasks.common import baselines as task_baselines
+from tidemill.tasks.common import rows as task_rows
+from tidemill.tasks.common import scoring as task_scoring
 
 PARAMS = Evaluate(resamples=100)
-BEHAVIOURS = [
+PROBES = [
     {
         "name": "<b>capitals",
         "kind": "invariance",
         "expects": "the same label",
         "rows": 50,
-        "behaved": {"value": 0.86, "low": 0.738, "high": 0.93},
+        "passed": {"value": 0.86, "low": 0.738, "high": 0.93},
         "failure": {"id": "0" * 16, "before": "<b>bad, 0.9", "after": "good|fine, 0.6"},
     },
-    {"name": "a negation", "kind": "direction", "expects": "?", "rows": 0, "behaved": None, "failure": None},
+    {"name": "a negation", "kind": "direction", "expects": "?", "rows": 0, "passed": None, "failure": None},
 ]
 
 
@@ -34,42 +36,46 @@ def rows_of(texts: list[str], labels: list[str]) -> pd.DataFrame:
 
 
 def predictions(rows: pd.DataFrame, labels: list[str], right: float) -> pd.DataFrame:
-    """Answers of which about the share `right` are right."""
+    """Predictions of which about the share `right` are right."""
     rng = np.random.default_rng(0)
     chances = rng.dirichlet(np.ones(len(labels)), size=len(rows))
     for place, label in enumerate(rows["label"]):
         if rng.random() < right:
             chances[place] = np.roll(np.sort(chances[place]), labels.index(label) + 1)
-    answers = {
+    predicted = {
         "id": rows["id"],
         "label": rows["label"],
         "prediction": [labels[number] for number in chances.argmax(axis=1)],
         "confidence": chances.max(axis=1),
         "probabilities": list(chances),
     }
-    return pd.DataFrame(answers)
+    return pd.DataFrame(predicted)
 
 
-def facts(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task_name: str = "text_classification") -> Facts:
-    """All that is known of a model whose answers are right as often as `right` says."""
-    task, spec = tasks.load(task_name), {"labels": labels}
-    answers = task.score(predictions(rows, labels, right), spec)
-    baselines = {"majority": _baselines.majority(rows, rows, spec)}
-    hashes: dict[str, Any] = {"system": "reviews", "task": task_name, "weights_sha256": "ab" * 32}
-    return Facts(
-        meanings=task.MEANINGS,
-        evaluation=hashes | measure(task, spec, rows, answers, baselines, PARAMS) | {"behaviours": BEHAVIOURS},
+def results(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task: str = "text_classification") -> Results:
+    """Results of a model whose predictions are right as often as `right` says."""
+    spec: Spec = {"labels": labels}
+    scoring = task_scoring.of(task)
+    scored = scoring.score(predictions(rows, labels, right), spec)
+    baselines = {"majority": task_baselines.majority(rows, rows, spec)}
+    hashes: dict[str, Any] = {"system": "reviews", "task": task, "weights_sha256": "ab" * 32}
+    return Results(
+        meanings=task_scoring.meanings(task),
+        evaluation=hashes | Measure(task, spec, PARAMS).results(rows, scored, baselines) | {"probes": PROBES},
         rows=rows,
-        inputs=task.INPUTS,
-        predictions=answers,
-        plots=task.plots(answers, spec),
+        inputs=task_rows.of(task).INPUTS,
+        predictions=scored,
+        plots=scoring.plots(scored, spec),
         curves=pd.DataFrame(
             [(step, f"{part}/loss", 1 / step) for step in (1, 2, 3) for part in ("train", "val")],
             columns=["step", "name", "value"],
         ),
         profile={"rows": {"train": 900, "valid": 100, "test": len(rows)}, "rejected": {"exact copy": 12}},
-        config={"model": {"name": "lstm"}, "tokenize": {}, "spec": spec | {"splits": {"train": {"sha256": "cd" * 32}}}},
-        training={"lr": 0.001, "clip": None},
+        config={
+            "model": {"name": "lstm"},
+            "training": {"lr": 0.001, "clip": None},
+            "spec": spec | {"tokenize": {}, "splits": {"train": {"sha256": "cd" * 32}}},
+        },
         failures={"<b>capitals": rows.iloc[0].to_dict()},
         latency={"examples": 1, "p50_ms": 1.0, "p95_ms": 2.0, "slowest": [{"id": rows["id"][0], "ms": 3.0}]},
     )

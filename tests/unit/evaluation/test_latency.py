@@ -1,4 +1,4 @@
-"""How long an answer takes, over single rows."""
+"""The latency of single rows."""
 
 import time
 

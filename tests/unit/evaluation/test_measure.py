@@ -1,16 +1,14 @@
-"""What is measured alike for every task."""
+"""What is measured alike for every task: by metric, class, slice and baseline."""
 
 import pandas as pd
 import pytest
 
 from tests.unit.evaluation.examples import PARAMS, predictions, rows_of
-from tidemill import tasks
-from tidemill.evaluation import measure as measuring
-from tidemill.evaluation.measure import measure
+from tidemill.evaluation import measure
+from tidemill.evaluation.measure import Measure
 
 LABELS = ["no", "yes"]
-SPEC = {"labels": LABELS}
-TASK = tasks.load("text_classification")
+MEASURE = Measure("text_classification", {"labels": LABELS}, PARAMS)
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def rows() -> pd.DataFrame:
 
 def test_results_are_by_metric_class_slice_and_baseline(rows: pd.DataFrame) -> None:
     ours, worse = predictions(rows, LABELS, right=0.9), predictions(rows, LABELS, right=0.1)
-    found = measure(TASK, SPEC, rows, ours, {"linear": worse, "same": ours}, PARAMS)
+    found = MEASURE.results(rows, ours, {"linear": worse, "same": ours})
     accuracy = (ours["prediction"] == ours["label"]).mean()
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
     assert found["metrics"]["accuracy"]["low"] < accuracy < found["metrics"]["accuracy"]["high"]
@@ -34,9 +32,9 @@ def test_results_are_by_metric_class_slice_and_baseline(rows: pd.DataFrame) -> N
 
 
 def test_slices_are_thirds_by_length_and_hold_every_row_once(rows: pd.DataFrame) -> None:
-    answers = predictions(rows, LABELS, right=1).assign(prediction=rows["label"])
-    answers.loc[rows["text"].str.len() > 200, "prediction"] = "no"
-    slices = measure(TASK, SPEC, rows, answers, {}, PARAMS)["slices"]
+    predicted = predictions(rows, LABELS, right=1).assign(prediction=rows["label"])
+    predicted.loc[rows["text"].str.len() > 200, "prediction"] = "no"
+    slices = MEASURE.results(rows, predicted, {})["slices"]
     assert [entry["slice"] for entry in slices] == [
         "text of up to 100 characters",
         "text of 101 to 200 characters",
@@ -48,12 +46,12 @@ def test_slices_are_thirds_by_length_and_hold_every_row_once(rows: pd.DataFrame)
 
 def test_texts_of_one_length_make_one_slice() -> None:
     rows = rows_of(["same"] * 90, LABELS)
-    slices = measure(TASK, SPEC, rows, predictions(rows, LABELS, right=0.5), {}, PARAMS)["slices"]
+    slices = MEASURE.results(rows, predictions(rows, LABELS, right=0.5), {})["slices"]
     assert [(entry["slice"], entry["rows"]) for entry in slices] == [("text of up to 4 characters", 90)]
 
 
 def test_the_test_set_is_known_by_its_rows_and_labels(rows: pd.DataFrame) -> None:
-    named = measuring.test_set_sha256(rows)
-    assert named == measuring.test_set_sha256(rows.drop(columns=["text", "row"])), "the id stands for the content"
-    assert named != measuring.test_set_sha256(rows[:-1])
-    assert named != measuring.test_set_sha256(rows.assign(label=rows["label"][::-1].to_list()))
+    named = measure.test_set_sha256(rows)
+    assert named == measure.test_set_sha256(rows.drop(columns=["text", "row"])), "the id stands for the content"
+    assert named != measure.test_set_sha256(rows[:-1])
+    assert named != measure.test_set_sha256(rows.assign(label=rows["label"][::-1].to_list()))

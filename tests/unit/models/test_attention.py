@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tidemill.models._attention import attend
+from tidemill.models.common.attention import attend
 
 SHAPE = (2, 3, 5, 4)
 

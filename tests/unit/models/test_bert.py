@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tidemill import models
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.models.bert import Params, hugging_face
 from tidemill.models.bert.network import build, load_pretrained
+from tidemill.models.common import networks as models
 
 VOCABULARY, OUTPUTS = 89, 3
 PARAMS = Params(name="bert", width=48, heads=4, layers=3, feed_forward=96, positions=40)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tidemill import models
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, sha256_file, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, sha256_file, write_json
+from tidemill.models.common import networks as models
 from tidemill.models.gpt2 import Params, hugging_face
 
 VOCABULARY, LENGTH, END = 97, 32, 0

@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from tidemill import models
-from tidemill.errors import TidemillError
-from tidemill.files import sha256_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import sha256_file
 from tidemill.models import efficientnet, resnet
-from tidemill.models._transfer import Transfer
+from tidemill.models.common import networks as models
+from tidemill.models.common.transfer import Transfer
 from tidemill.models.efficientnet.network import SameConvolution
 from tidemill.models.resnet.network import DEVIATION, MEAN
 

@@ -14,7 +14,7 @@ ENTRIES: dict[str, Any] = {
     "ingest@bars": {
         "deps": [
             {"path": "data/bars", "hash": "md5", "md5": "a.dir"},
-            {"path": "src/tidemill/config.py", "hash": "md5", "md5": "b"},
+            {"path": "src/tidemill/core", "hash": "md5", "md5": "b"},
         ],
         "params": {"params.yaml": {"systems.bars.task": "image_classification"}},
         "outs": [{"path": "artifacts/bars/ingest/train.parquet", "hash": "md5", "md5": "c"}],
@@ -33,7 +33,7 @@ def weights(folder: Path, name: str, shift: float = 0.0, shape: tuple[int, ...] 
     return path
 
 
-def told(now: dict[str, Any]) -> dict[str, list[str]]:
+def differing(now: dict[str, Any]) -> dict[str, list[str]]:
     return verdict.differences(ENTRIES, now, "bars", "data/bars")
 
 
@@ -63,19 +63,19 @@ def test_the_tier_decides(distance: float | None, tolerance: float | None, expec
 
 
 def test_the_same_entries_differ_in_nothing() -> None:
-    assert told(deepcopy(ENTRIES)) == {"data": [], "code": [], "arithmetic": []}
+    assert differing(deepcopy(ENTRIES)) == {"data": [], "code": [], "arithmetic": []}
 
 
 def test_each_difference_has_its_kind() -> None:
     now = deepcopy(ENTRIES)
     now["ingest@bars"]["deps"][0]["md5"] = "z.dir"
-    assert told(now)["data"] == ["data/bars"]
+    assert differing(now)["data"] == ["data/bars"]
     now = deepcopy(ENTRIES)
     now["ingest@bars"]["deps"][1]["md5"] = "z"
     now["train@bars"]["params"]["params.yaml"]["systems.bars.training"]["lr"] = 0.01
-    found = told(now)
+    found = differing(now)
     assert found["code"] == [
-        "src/tidemill/config.py",
+        "src/tidemill/core",
         "params.yaml.systems.bars.training.lr is 0.01 (then 0.001)",
     ]
 
@@ -84,6 +84,6 @@ def test_only_the_first_stage_that_wrote_otherwise_is_named() -> None:
     now = deepcopy(ENTRIES)
     now["ingest@bars"]["outs"][0]["md5"] = now["train@bars"]["deps"][0]["md5"] = "z"
     now["train@bars"]["outs"][0]["md5"] = "z.dir"
-    found = told(now)
+    found = differing(now)
     assert found["arithmetic"] == ["ingest@bars wrote another artifacts/bars/ingest/train.parquet"]
     assert found["data"] == found["code"] == []

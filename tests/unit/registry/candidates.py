@@ -2,15 +2,18 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from tidemill import models, tasks
-from tidemill.config import System, load_system
-from tidemill.evaluation.measure import measure
-from tidemill.files import read_json, sha256_file, write_json
+from tidemill.core.files import read_json, sha256_file, write_json
+from tidemill.core.params import read_system
+from tidemill.evaluation.measure import Measure
+from tidemill.models.common import networks
+from tidemill.project.params import System, with_plugins
+from tidemill.tasks.common import encoding, scoring
 
 PARAMS = """
 systems:
@@ -25,9 +28,9 @@ systems:
     evaluate: {resamples: 200}
     gates: {thresholds: {accuracy: 0.1}}
 """
-BEHAVIOURS = [
-    {"name": "a slight shift", "rows": 50, "behaved": {"value": 0.9, "low": 0.79, "high": 0.96}},
-    {"name": "a negation", "rows": 0, "behaved": None},
+PROBES = [
+    {"name": "a slight shift", "rows": 50, "passed": {"value": 0.9, "low": 0.79, "high": 0.96}},
+    {"name": "a negation", "rows": 0, "passed": None},
 ]
 TEXT_PARAMS = """
 systems:
@@ -74,12 +77,16 @@ def texts(rows: int, first: int) -> pd.DataFrame:
     return pd.DataFrame({"id": ids, "text": chosen, "label": labels})
 
 
-def write_candidate(root: Path, name: str, params: str, seed: int = 0, test_rows: int = 30) -> System:
+Blocks = dict[str, Any]
+"""The blocks of a system, as `params.yaml` has them."""
+
+
+def write_candidate(root: Path, name: str, params: str, seed: int = 0, test_rows: int = 30) -> Blocks:
     """Write `params.yaml` and the outputs of the stages before `register` as they would stand in a project."""
     (root / "params.yaml").write_text(params)
-    system = load_system(name, root / "params.yaml")
+    system = read_system(name, root / "params.yaml")
     folder = root / "artifacts" / name
-    rows = pictures if system.task == "image_classification" else texts
+    rows = pictures if system["task"] == "image_classification" else texts
     tables = {"train": rows(30, 1000), "valid": rows(6, 2000), "test": rows(test_rows, 3000)}
     for split, table in tables.items():
         (folder / "ingest").mkdir(parents=True, exist_ok=True)
@@ -97,53 +104,63 @@ def write_validation(folder: Path) -> None:
     write_json(folder / "validate" / "validation.json", {"success": True, "tables": {"train": [met], "test": [met]}})
 
 
-def write_model(folder: Path, system: System, train: pd.DataFrame, seed: int) -> None:
+def write_model(folder: Path, system: Blocks, train: pd.DataFrame, seed: int) -> None:
+    """Write a model of drawn weights, as the train stage writes a trained one."""
     import torch
     from safetensors.torch import save_file
 
-    model = folder / "model"
+    model, checked = folder / "model", _checked(system)
     model.mkdir(parents=True, exist_ok=True)
-    task = tasks.load(system.task)
-    tokenizer = task.fit(iter([train]), system.tokenize)
-    spec = task.specify(iter([train]), system.tokenize, tokenizer)
+    task = encoding.of(checked.task)
+    tokenizer = task.fit(iter([train]), checked.tokenize)
+    spec = task.specify(iter([train]), checked.tokenize, tokenizer)
     if tokenizer is not None:
-        tokenizer.save(str(model / "tokenizer.json"))
+        tokenizer.save(str(model / networks.TOKENIZER))
     torch.manual_seed(seed)
-    save_file(models.build(system.model, spec).state_dict(), model / "model.safetensors")
-    config = {"task": system.task, "model": system.model.model_dump(mode="json"), "spec": spec, "device": "cpu"}
-    write_json(model / "config.json", config | {"tokenize": system.tokenize.model_dump(mode="json")})
+    save_file(networks.build(checked.model, spec).state_dict(), model / networks.WEIGHTS)
+    params = {"model": checked.model.model_dump(), "training": checked.training.model_dump()}
+    write_json(model / networks.CONFIG, {"task": checked.task, **params, "spec": spec, "device": "cpu"})
     curve = {"step": range(1200), "name": "train/loss", "value": [1 / (1 + step) for step in range(1200)]}
     pd.DataFrame(curve).to_csv(folder / "curves.csv", index=False)
 
 
-def predict_and_evaluate(folder: Path, system: System) -> None:
+def predict_and_evaluate(folder: Path, system: Blocks) -> None:
     """Write the outputs of the evaluate stage for the model and the test table that stand in a folder."""
-    from tidemill.tasks._predictor import Predictor
+    from tidemill.inference.predictor import Predictor
 
     test = pd.read_parquet(folder / "ingest" / "test.parquet")
     predictor = Predictor(folder / "train" / "model")
     write_evaluation(folder, system, test, test[["id", "label"]].join(predictor.predict(test)))
 
 
-def write_evaluation(folder: Path, system: System, test: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    """Write predictions for the test rows, and what they are worth."""
-    results, model, task = folder / "evaluate", folder / "train" / "model", tasks.load(system.task)
-    spec = read_json(model / "config.json")["spec"]
+def write_evaluation(folder: Path, system: Blocks, test: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Write predictions for the test rows, and what is measured of them."""
+    results, model, checked = folder / "evaluate", folder / "train" / "model", _checked(system)
+    spec = read_json(model / networks.CONFIG)["spec"]
     results.mkdir(exist_ok=True)
-    task.score(predictions, spec).to_parquet(results / "predictions.parquet", index=False)
-    weights = {"weights_sha256": sha256_file(model / "model.safetensors")}
-    write_json(
-        results / "evaluation.json",
-        weights | measure(task, spec, test, predictions, {}, system.evaluate) | {"behaviours": BEHAVIOURS},
-    )
+    scored = scoring.of(checked.task).score(predictions, spec)
+    scored.to_parquet(results / "predictions.parquet", index=False)
+    measured = Measure(checked.task, spec, checked.evaluate).results(test, scored, {"majority": _majority(scored)})
+    weights = {"weights_sha256": sha256_file(model / networks.WEIGHTS)}
+    write_json(results / "evaluation.json", weights | measured | {"probes": PROBES})
     write_json(results / "latency.json", {"examples": len(test), "p50_ms": 0.5, "p95_ms": 1.5, "slowest": []})
     (results / "report.html").write_text("<p>report</p>")
     (results / "model-card.md").write_text("# card\n")
 
 
 def perfect(test: pd.DataFrame, labels: list[str], wrong: int = 0) -> pd.DataFrame:
-    """Sure predictions that are all right, but for the first `wrong` rows."""
+    """Certain predictions that are all right, but for the first `wrong` rows."""
     chosen = list(test["label"])
     chosen[:wrong] = [next(other for other in labels if other != label) for label in chosen[:wrong]]
     chances = [[0.9 if label == name else 0.1 / (len(labels) - 1) for name in labels] for label in chosen]
     return test[["id", "label"]].assign(prediction=chosen, confidence=0.9, probabilities=chances)
+
+
+def _checked(system: Blocks) -> System:
+    return with_plugins("systems.it", System.model_validate(system))
+
+
+def _majority(scored: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of a baseline: the first label for every row."""
+    prediction = scored["label"].iloc[0]
+    return scored.assign(prediction=prediction, correct=scored["label"] == prediction)

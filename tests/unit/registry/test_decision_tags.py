@@ -1,4 +1,4 @@
-"""Decisions set as tags in a real store: carried out by the rules, refused by the rules, and gone on with after a kill."""
+"""Decisions set as tags in a real store: carried out by the rules, refused by the rules, and resumed after a kill."""
 
 import subprocess
 import sys
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.registry import champion, decision_tags, promotion
 from tidemill.registry.audit import audit
 from tidemill.registry.decision_log import Entry
-from tidemill.registry.tracking import connect
+from tidemill.tracking.store import connect
 
 
 def tag(version: str, decision: str, by: str = "Grace <grace@localhost>", comment: str = "as the report says") -> None:

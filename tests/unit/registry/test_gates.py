@@ -1,10 +1,16 @@
-"""Each gate answers in numbers."""
+"""Each gate is checked in numbers."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
 import pytest
 
-from tidemill.config import Gates
-from tidemill.errors import TidemillError
-from tidemill.registry import gates
+from tidemill.core.errors import TidemillError
+from tidemill.registry import champion, gates
+from tidemill.registry.candidate import Candidate
+from tidemill.registry.params import Gates
 
 METRICS = {
     "accuracy": {"value": 0.975, "low": 0.97, "high": 0.98},
@@ -14,7 +20,7 @@ METRICS = {
 
 def test_a_value_on_the_limit_passes() -> None:
     limits = Gates(thresholds={"accuracy": 0.975}, ceilings={"calibration_error": 0.05})
-    assert [answer.passed for answer in gates.within_limits(METRICS, limits)] == [True, True]
+    assert [check.passed for check in gates.within_limits(METRICS, limits)] == [True, True]
 
 
 def test_a_missed_limit_says_value_and_limit() -> None:
@@ -36,15 +42,39 @@ def test_a_misspelt_metric_names_the_nearest() -> None:
 )
 def test_not_worse_asks_for_the_whole_interval(low: float, margin: float, passed: bool) -> None:
     difference = {"value": 0.02, "low": low, "high": 0.04}
-    answer = gates.not_worse("accuracy", difference, Gates(margin=margin), "7")
-    assert answer.passed is passed
-    assert "version 7" in answer.sentence
-    assert f"{low:+.4f}" in answer.sentence
+    check = gates.not_worse("accuracy", difference, Gates(margin=margin), "7")
+    assert check.passed is passed
+    assert "version 7" in check.sentence
+    assert f"{low:+.4f}" in check.sentence
 
 
-def test_what_cannot_be_compared_does_not_pass() -> None:
-    assert gates.no_champion().passed
-    assert not gates.not_comparable("it has other labels").passed
+@pytest.mark.parametrize(
+    ("ids", "passed", "sentence"),
+    [
+        (["a", "b", "c", "d"], True, "accuracy differs by +0.2500"),
+        (["a", "b", "c"], False, "the champion cannot be compared with: 1 of 4 test rows have no prediction of its"),
+    ],
+    ids=["every row", "a row less"],
+)
+def test_a_champion_that_cannot_be_compared_with_stops_the_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[str], passed: bool, sentence: str
+) -> None:
+    spec = {"labels": ["x", "y"]}
+    ours = pd.DataFrame({"id": ["a", "b", "c", "d"], "label": ["x", "y", "x", "y"], "confidence": 1.0})
+    ours = ours.assign(prediction=ours["label"], probabilities=[[1.0, 0.0], [0.0, 1.0]] * 2)
+    theirs = ours.assign(prediction=["y", "y", "x", "y"])[ours["id"].isin(ids)]
+    (tmp_path / "evaluate").mkdir()
+    ours.to_parquet(tmp_path / "evaluate" / "predictions.parquet")
+    monkeypatch.setattr(champion, "_predictions", lambda *_: (theirs, spec))
+    candidate = Candidate("it", {"task": "text_classification", "gates": {"margin": 1.0}}, tmp_path)
+    candidate.__dict__["config"] = {"spec": spec}
+    bootstrap = {"resamples": 100, "confidence": 0.95, "seed": 0}
+    candidate.__dict__["evaluation"] = {"main_metric": "accuracy", "bootstrap": bootstrap}
+    version: Any = SimpleNamespace(version="1")
+    check = champion.compare(version, candidate)
+    assert check.passed is passed
+    assert check.sentence.startswith(sentence)
+    assert champion.compare(None, candidate).passed
 
 
 def evaluation(*accuracies: float) -> dict[str, object]:
@@ -79,6 +109,16 @@ def test_what_is_slow_or_large_does_not_pass() -> None:
 )
 def test_broken_expectations_are_counted(outcomes: list[bool], success: bool, passed: bool, broken: int) -> None:
     tables = {"train": [{"success": outcome} for outcome in outcomes], "test": [{"success": True}]}
-    answer = gates.validated({"success": success, "tables": tables})
-    assert (answer.passed, answer.value) == (passed, broken)
-    assert answer.sentence == f"{broken} of 3 expectations of the data are broken"
+    check = gates.validated({"success": success, "tables": tables})
+    assert (check.passed, check.value) == (passed, broken)
+    assert check.sentence == f"{broken} of 3 expectations of the data are broken"
+
+
+def test_a_gate_may_name_metrics_and_probes() -> None:
+    probes = [
+        {"name": "White space", "passed": {"value": 0.9, "low": 0.8, "high": 0.95}},
+        {"name": "a negation", "passed": None},
+    ]
+    found = gates.measurements({"metrics": METRICS, "probes": probes})
+    assert set(found) == {"accuracy", "calibration_error", "probe.white_space"}
+    assert found["probe.white_space"]["value"] == 0.9

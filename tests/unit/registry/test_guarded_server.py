@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tests.unit.registry.proposals import GRACE, ROOT, propose, start
-from tidemill.registry import champion, promotion, tracking
+from tidemill.registry import champion, promotion
 from tidemill.registry.audit import audit
 from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import identity
+from tidemill.tracking import store
 
 PEOPLE = {name: secrets.token_urlsafe(16) for name in ("admin", "trainer", "reviewer")}
 
@@ -120,7 +121,7 @@ def test_a_trainer_proposes_and_a_reviewer_approves(
     trainer = become("trainer", server, monkeypatch)
     assert propose(tmp_path, seed=0, wrong=3) == "1"
     with pytest.raises(MlflowException, match="Permission denied"):
-        promotion.approve(tracking.connect(), "bars", "1", GRACE, "mine")
+        promotion.approve(store.connect(), "bars", "1", GRACE, "mine")
     for name in ("decisions/bars", "decisions/bars-0f"):
         with pytest.raises(MlflowException, match="Permission denied"):
             trainer.create_experiment(name)
@@ -130,7 +131,7 @@ def test_a_trainer_proposes_and_a_reviewer_approves(
     assert champion.find(trainer, "bars") is None
 
     reviewer = become("reviewer", server, monkeypatch)
-    entry = promotion.approve(tracking.connect(), "bars", "1", identity(), "fewer mistakes")
+    entry = promotion.approve(store.connect(), "bars", "1", identity(), "fewer mistakes")
     assert (entry.who, entry.identity, entry.champion_after) == ("reviewer", "server", "1")
     assert audit(reviewer, "bars")[1] == []
 

@@ -1,4 +1,4 @@
-"""What a version was made from: told whole, in the published form, and honest where it cannot be known."""
+"""What a version was made from: complete, in the published schema, and null where it cannot be known."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ import pytest
 from dvc.lock import Lock
 
 from tests.unit.registry.candidates import PARAMS
-from tidemill.config import load_system
-from tidemill.files import sha256_file
+from tidemill.core.files import sha256_file
+from tidemill.core.params import read_system
 from tidemill.registry import lineage
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "lineage.schema.json"
@@ -22,7 +22,7 @@ stages:
     cmd: python -m pipelines.ingest bars
     deps:
     - {path: data/bars, hash: md5, md5: 5d41402abc4b2a76b9719d911017c592.dir, size: 5, nfiles: 1}
-    - {path: src/tidemill/config.py, hash: md5, md5: 7d793037a0760186574b0282f2f435e7, size: 5}
+    - {path: src/tidemill/core, hash: md5, md5: 7d793037a0760186574b0282f2f435e7, size: 5}
     outs:
     - {path: artifacts/bars/ingest/test.parquet, hash: md5, md5: 9e107d9d372bb6826bd81d3542a419d6, size: 7}
   train@bars:
@@ -40,8 +40,14 @@ def git(*arguments: str) -> None:
 
 
 def collected() -> dict[str, Any]:
-    system = load_system("bars", Path("params.yaml"))
-    return lineage.collect("bars", system, "a" * 64, {"sha256": "b" * 64, "rows": 30}, "cpu", "c" * 32)
+    return collected_of("bitwise")
+
+
+def collected_of(determinism: str, parent: str | None = None) -> dict[str, Any]:
+    config = {"training": {"seed": 0, "determinism": determinism}, "device": "cpu"}
+    evaluation = {"test_set": {"sha256": "b" * 64, "rows": 30}, "bootstrap": {"seed": 7}}
+    params = read_system("bars", Path("params.yaml"))
+    return lineage.collect("bars", params, config, evaluation, "a" * 64, "c" * 32, parent)
 
 
 @pytest.fixture
@@ -67,7 +73,8 @@ def test_a_clean_tree(repository: Path) -> None:
     found = validated(collected())
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert found["code"] == {"commit": commit, "dirty": False, "diff": None, "untracked": {}, "experiment": None}
-    assert found["params"]["training"]["seed"] == found["seeds"]["training"] == 0
+    assert found["params"] == read_system("bars", Path("params.yaml"))
+    assert found["seeds"] == {"training": 0, "evaluate": 7}
     assert found["environment"]["packages"]["torch"].startswith("2.")
     assert "requirements/torch.lock" in found["environment"]["locks"]
 
@@ -131,7 +138,7 @@ def test_without_git_and_without_dvc(project: Path) -> None:
     assert found["code"]["commit"] is None
     assert found["code"]["dirty"] is None
     assert found["dvc"] == {"lock_sha256": None, "stages": {}}
-    assert "tidemill.commit" not in lineage.tags(found)
+    assert "tidemill.commit" not in lineage.as_tags(found)
 
 
 def test_a_repository_without_a_commit(project: Path) -> None:
@@ -149,19 +156,16 @@ def test_the_flow_run(repository: Path, monkeypatch: pytest.MonkeyPatch, variabl
 
 def test_what_a_repetition_may_differ_by_is_stated(repository: Path) -> None:
     for tier, tolerance in (("bitwise", 0.0), ("tolerance", 0.01), ("fast", None)):
-        system = load_system("bars", Path("params.yaml"))
-        training = system.training.model_copy(update={"determinism": tier})
-        made = system.model_copy(update={"training": training})
-        found = lineage.collect("bars", made, "a" * 64, {"sha256": "b" * 64, "rows": 30}, "cpu", "c" * 32, "d" * 32)
-        assert validated(found)["tolerance"] == tolerance
-        assert lineage.tags(found)["tidemill.parent_run_id"] == "d" * 32
+        found = collected_of(tier, "d" * 32)
+        assert (validated(found)["determinism"], found["tolerance"]) == (tier, tolerance)
+        assert lineage.as_tags(found)["tidemill.parent_run_id"] == "d" * 32
 
 
-def test_an_older_form_is_read_as_one_of_today(repository: Path) -> None:
+def test_an_older_schema_is_read_as_todays(repository: Path) -> None:
     whole = collected()
     first = {name: value for name, value in whole.items() if name not in ("parent_run_id", "tolerance")}
     first["environment"] = {name: value for name, value in whole["environment"].items() if name != "processor"}
-    read = lineage.of_today(first | {"schema_version": 1})
+    read = lineage.upgraded(first | {"schema_version": 1})
     assert set(read) == set(whole)
     assert read == whole | {"schema_version": 1, "environment": whole["environment"] | {"processor": None}}
     assert set(lineage.NOT_RECORDED) == set(whole)
@@ -170,7 +174,7 @@ def test_an_older_form_is_read_as_one_of_today(repository: Path) -> None:
 
 def test_tags_are_text_worth_a_search(repository: Path) -> None:
     found = collected()
-    tags = lineage.tags(found)
+    tags = lineage.as_tags(found)
     assert tags["tidemill.commit"] == found["code"]["commit"]
     assert tags["tidemill.dirty"] == "false"
     assert tags["tidemill.weights_sha256"] == "a" * 64

@@ -1,4 +1,4 @@
-"""The packaged model: takes what a user has, answers as the trained one, and holds nothing that runs when read."""
+"""The packaged model: it takes what a user has, predicts as the trained one, and holds nothing that runs when read."""
 
 import json
 import subprocess
@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import tidemill
 from tests.unit.registry.candidates import PARAMS, TEXT_PARAMS, write_candidate
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
+from tidemill.inference.predictor import Predictor
 from tidemill.registry import package
-from tidemill.tasks._predictor import Predictor
 
 
 def packaged(project: Path, name: str, params: str) -> tuple[Path, pd.DataFrame, Predictor]:
@@ -24,8 +25,8 @@ def packaged(project: Path, name: str, params: str) -> tuple[Path, pd.DataFrame,
     system = write_candidate(project, name, params)
     folder = project / "artifacts" / name
     test = pd.read_parquet(folder / "ingest" / "test.parquet")
-    package.package(folder / "train" / "model", system.task, test, project / "packaged")
-    return project / "packaged", test, Predictor(folder / "train" / "model")
+    package.package(folder / "train" / "model", system["task"], test, project / f"packaged-{name}")
+    return project / f"packaged-{name}", test, Predictor(folder / "train" / "model")
 
 
 def same(found: Any, expected: pd.DataFrame) -> bool:
@@ -57,19 +58,50 @@ def test_texts_as_a_user_has_them(project: Path) -> None:
     assert same(model.predict(model.input_example), predictor.predict(test[:2]))
 
 
-def test_another_process_runs_the_model_with_its_own_code(project: Path) -> None:
-    folder, test, predictor = packaged(project, "bars", PARAMS)
-    code = (
-        "import mlflow, json, sys; model = mlflow.pyfunc.load_model('packaged'); import tidemill\n"
-        "answers = model.predict(model.input_example)\n"
-        "print(json.dumps([tidemill.__file__, list(answers['confidence'])]))"
-    )
+LOAD_BOTH = """
+import json, mlflow
+found = []
+for folder in ("packaged-bars", "packaged-reviews"):
+    model = mlflow.pyfunc.load_model(folder)
+    found.append(list(model.predict(model.input_example)["confidence"]))
+import tidemill
+print(json.dumps([tidemill.__file__, found]))
+"""
+
+
+def test_another_process_loads_versions_with_their_own_code(project: Path) -> None:
+    """By plain MLflow, where no path holds the project's code; the second finds its own model and task as well."""
+    folder, pictures, of_pictures = packaged(project, "bars", PARAMS)
+    _, texts, of_texts = packaged(project, "reviews", TEXT_PARAMS)
     settings = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=project, env=settings, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", LOAD_BOTH], cwd=project, env=settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    source, confidence = json.loads(done.stdout.splitlines()[-1])
+    source, found = json.loads(done.stdout.splitlines()[-1])
     assert Path(source).is_relative_to(folder)
-    assert confidence == pytest.approx(list(predictor.predict(test)["confidence"][:2]))
+    for confidence, predictor, test in zip(found, (of_pictures, of_texts), (pictures, texts), strict=True):
+        assert confidence == pytest.approx(list(predictor.predict(test)["confidence"][:2]))
+
+
+def test_a_version_of_older_code_loads_where_the_new_code_is_imported(project: Path) -> None:
+    """Its `pyfunc_model.py` imports the predictor from where it was then."""
+    folder, test, predictor = packaged(project, "reviews", TEXT_PARAMS)
+    loader = folder / "pyfunc_model.py"
+    older = loader.read_text().replace("tidemill.inference.predictor import", "tidemill.tasks._predictor import")
+    assert "_predictor import" in older
+    loader.write_text(older)
+    assert same(mlflow.pyfunc.load_model(str(folder)).predict(test), predictor.predict(test))
+
+
+def test_a_version_carries_the_code_that_it_needs_and_no_other(project: Path) -> None:
+    folder, _, _ = packaged(project, "bars", PARAMS)
+    code = folder / "code" / "tidemill"
+    found = {path.relative_to(code).as_posix() for path in code.rglob("*") if path.is_file()}
+    rooms = {"core", "tokens", "inference", "models/common", "models/mlp"}
+    house = Path(tidemill.__file__).parent
+    expected = {path.relative_to(house).as_posix() for room in rooms for path in (house / room).rglob("*.py")}
+    parts = {f"tasks/{part}/{name}.py" for part in ("common", "image_classification") for name in package.PARTS}
+    packages = ("", "models/", "tasks/", "tasks/common/", "tasks/image_classification/")
+    assert found == expected | parts | {f"{name}__init__.py" for name in packages}
 
 
 def test_every_file_is_of_an_allowed_format_and_none_is_a_pickle(project: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from tests.private_sigstore import Sigstore, running_sigstore
 from tests.unit.registry.proposals import GRACE, propose
-from tidemill.errors import TidemillError
-from tidemill.files import write_json
-from tidemill.registry import champion, promotion, signers, signing, tracking
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import write_json
+from tidemill.registry import champion, promotion, signers, signing
+from tidemill.tracking import store
 
 WORKFLOW = "https://git.example.org/team/project/.workflows/train.yml@main"
 
@@ -116,7 +117,7 @@ def test_a_version_signed_through_sigstore_is_registered_and_promoted(
     with running_sigstore() as sigstore:
         sign_as("ci@example.org", sigstore, proposed, monkeypatch)
         assert propose(proposed, seed=1, wrong=3) == "2"
-    client = tracking.connect()
+    client = store.connect()
     promotion.approve(client, "bars", "2", GRACE, "fewer mistakes")
     found = champion.find(client, "bars")
     assert found is not None

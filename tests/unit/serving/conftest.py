@@ -8,7 +8,7 @@ import pytest
 from tests.unit.registry.candidates import TEXT_PARAMS, predict_and_evaluate, texts, write_candidate
 from tests.unit.serving.test_monitoring import train
 from tidemill.registry.registration import register
-from tidemill.registry.tracking import connect
+from tidemill.tracking.store import connect
 
 REPOSITORY = Path(__file__).parents[3]
 

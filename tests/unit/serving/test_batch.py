@@ -15,15 +15,16 @@ from typer.testing import CliRunner
 from tests.dvc_repositories import quiet_environment
 from tests.unit.registry.candidates import PARAMS, TEXT_PARAMS, picture, pictures, texts, write_candidate
 from tidemill.cli import app
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.registry.registration import register
-from tidemill.registry.tracking import MODEL as MODEL_FILES
-from tidemill.registry.tracking import connect
+from tidemill.registry.versions import MODEL as MODEL_FILES
 from tidemill.serving.batch import Progress, predict
 from tidemill.serving.loading import load
+from tidemill.tracking.store import connect
 
 REPOSITORY = Path(__file__).parents[3]
 MODEL = "models:/reviews@challenger"
+TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_other_names_of_columns(reviews: pd.DataFrame, tmp_path: Path) -> None:
     assert list(pd.read_csv(done.output)) == ["id", "said", "stars", "prediction", "confidence", "version", "reason"]
 
 
-def test_an_answer_is_no_input(reviews: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_prediction_is_not_an_input(reviews: pd.DataFrame, tmp_path: Path) -> None:
     reviews.assign(prediction="x").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(TidemillError, match="has a column 'prediction'"):
         predict(MODEL, tmp_path / "new.csv", silent)
@@ -219,7 +220,7 @@ def test_one_row_asked_at_the_terminal(project: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (["models:/bars/1", "none.png"], "none.png is no picture that can be read: No such file"),
+        (["models:/bars/1", "none.png"], "none.png is not a readable picture: No such file"),
         ([MODEL, "nice", "--option", "seed=1"], "text_classification takes no options; there is 'seed'"),
         (["models:/reviews/9", "nice"], "models:/reviews/9 is not in the registry"),
     ],
@@ -259,7 +260,7 @@ def test_the_flow(project: Path, reviews: pd.DataFrame, tmp_path: Path, prefect_
     settings = {**quiet_environment(tmp_path), "PREFECT_API_URL": prefect_url}
 
     def flow(model: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(REPOSITORY / "flows/predict.py"), model, str(tmp_path / "new.parquet")]
+        command = [TIDEMILL, "predict", "--flow", model, str(tmp_path / "new.parquet")]
         return subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True)
 
     done = flow(MODEL)

@@ -10,14 +10,17 @@ import pytest
 from PIL import Image
 
 from tests.projects import write_reviews
-from tests.unit.registry.candidates import predict_and_evaluate, write_model, write_validation
-from tidemill import tasks
-from tidemill.config import Monitor, System, load_system
-from tidemill.errors import TidemillError
-from tidemill.files import read_json
+from tests.unit.registry.candidates import Blocks, predict_and_evaluate, write_model, write_validation
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json
+from tidemill.core.params import read_system
+from tidemill.core.pictures import decoded
+from tidemill.inference.predictor import Predictor
 from tidemill.registry.registration import register
-from tidemill.serving.monitoring import Finding, look
-from tidemill.tasks._predictor import Predictor
+from tidemill.serving.monitoring import Finding, compare
+from tidemill.serving.params import Monitor
+from tidemill.tasks.common import learning
+from tidemill.tasks.common import rows as task_rows
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 
@@ -60,7 +63,7 @@ def reviews(folder: Path) -> pd.DataFrame:
     write_reviews(folder, 400)
     rows = [(line, name) for name in ("pos", "neg") for line in (folder / f"{name}.txt").read_text().splitlines()]
     table = pd.DataFrame(rows, columns=["text", "label"])
-    rows = tasks.load("text_classification").normalise(table)
+    rows = task_rows.of("text_classification").normalise(table)
     return _identified(rows.assign(shop=["east", "west"] * 400, price=np.arange(800) % 37))
 
 
@@ -86,11 +89,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pd.D
         patch.chdir(folder)
         tables = {"digits": digits(), "reviews": reviews(folder / "raw")}
         for name, table in tables.items():
-            _register(folder, name, load_system(name), table)
+            _register(folder, name, read_system(name), table)
         yield {name: table.iloc[2 * len(table) // 3 :] for name, table in tables.items()}
 
 
-def _register(root: Path, name: str, system: System, table: pd.DataFrame) -> None:
+def _register(root: Path, name: str, system: Blocks, table: pd.DataFrame) -> None:
     """A version trained on a third of the rows and measured on another; the last is new to it."""
     folder, third = root / "artifacts" / name, len(table) // 3
     (folder / "ingest").mkdir(parents=True)
@@ -109,12 +112,12 @@ def train(folder: Path, rows: pd.DataFrame) -> None:
     from safetensors.torch import save_file
 
     model = Predictor(folder)
-    batches = Batches(MemoryShards(model.task.encode(rows, model.tokenizer, model.spec)), 32, shuffle=True)
+    batches = Batches(MemoryShards(model.encoding.encode(rows, model.tokenizer, model.spec)), 32, shuffle=True)
     optimizer = torch.optim.Adam(model.network.parameters(), 0.01)
     for _ in range(15):
         for batch in batches:
             optimizer.zero_grad()
-            model.task.step(model.network, batch, 0.0)[0].backward()
+            learning.of(model.task).step(model.network, batch, 0.0)[0].backward()
             optimizer.step()
     save_file(model.network.state_dict(), folder / "model.safetensors")
 
@@ -125,7 +128,7 @@ def found(name: str, rows: pd.DataFrame, path: Path, limits: Monitor | None = No
         renamed.to_csv(path, index=False)
     else:
         renamed.to_parquet(path, index=False)
-    return look(f"models:/{name}/1", path, limits or Monitor())
+    return compare(f"models:/{name}/1", path, limits or Monitor())
 
 
 def drifted(finding: Finding) -> set[str]:
@@ -144,8 +147,6 @@ def test_no_false_alarm(project: dict[str, pd.DataFrame], tmp_path: Path, name: 
 
 
 def test_darker_pictures(project: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    from tidemill.data.pictures import decoded
-
     dark = [_png(np.asarray(decoded(image)) // 2) for image in project["digits"]["image"].head(100)]
     finding = found("digits", pd.DataFrame({"image": dark}), tmp_path / "new.parquet")
     assert drifted(finding) >= {"image.brightness", "image.contrast"}
@@ -174,8 +175,8 @@ def test_other_columns(project: dict[str, pd.DataFrame], tmp_path: Path) -> None
     assert drifted(found("reviews", rows, tmp_path / "new.csv")) == {"shop", "price"}
 
 
-def test_worse_answers(project: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    """Half of the labels turned round: nothing has drifted but the marks."""
+def test_worse_predictions(project: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    """Half of the labels turned round: nothing has drifted but the metric."""
     rows = project["reviews"].head(200)
     turned = rows["label"].map({"pos": "neg", "neg": "pos"})
     worse = rows.assign(label=rows["label"].where(np.arange(200) % 2 == 0, turned))
@@ -198,4 +199,4 @@ def test_the_same_data_is_the_same_question(project: dict[str, pd.DataFrame], tm
 def test_a_missing_column_is_named(project: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("said\nfine\n")
     with pytest.raises(TidemillError, match="has no column 'text'; it has: said"):
-        look("models:/reviews/1", tmp_path / "new.csv", Monitor())
+        compare("models:/reviews/1", tmp_path / "new.csv", Monitor())

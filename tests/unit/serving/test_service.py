@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 
 from tests.unit.registry.candidates import texts
-from tidemill.errors import TidemillError
-from tidemill.registry.tracking import connect
+from tidemill.core.errors import TidemillError
 from tidemill.serving import live as live_module
 from tidemill.serving.live import Live
 from tidemill.serving.loading import load
 from tidemill.serving.shadow import shadow
+from tidemill.tracking.store import connect
 
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 CHAMPION, CHALLENGER = "models:/reviews@champion", "models:/reviews@challenger"
@@ -96,9 +96,9 @@ def test_it_answers_and_the_other_is_compared_and_recorded(project: Path, tmp_pa
 
 def test_a_canary_answers_its_share_and_the_same_question_alike(project: Path) -> None:
     live = Live(CHAMPION, print, CHALLENGER, canary=0.5)
-    versions = {row["text"]: live.answer(pd.DataFrame([row]), {}).version for row in ROWS}
+    versions = {row["text"]: live.predict(pd.DataFrame([row]), {}).version for row in ROWS}
     assert set(versions.values()) == {"reviews/1", "reviews/2"}
-    assert all(live.answer(pd.DataFrame([row]), {}).version == versions[row["text"]] for row in ROWS)
+    assert all(live.predict(pd.DataFrame([row]), {}).version == versions[row["text"]] for row in ROWS)
     live.close()
     found = live.comparison()
     assert found is not None
@@ -107,13 +107,15 @@ def test_a_canary_answers_its_share_and_the_same_question_alike(project: Path) -
 
 
 def test_no_answer_waits_for_the_other(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "BEHIND", 2)
+    monkeypatch.setattr(live_module, "BACKLOG", 2)
     live, open_again = Live(CHAMPION, print, CHALLENGER), threading.Event()
     assert live.shadow
-    examine = live.shadow.predictor.examine
-    monkeypatch.setattr(live.shadow.predictor, "examine", lambda table: (open_again.wait(30), examine(table))[1])
+    predict = live.shadow.predictor.predict_normalised
+    monkeypatch.setattr(
+        live.shadow.predictor, "predict_normalised", lambda rows: (open_again.wait(30), predict(rows))[1]
+    )
     for row in ROWS[:10]:
-        assert live.answer(pd.DataFrame([row]), {}).version == "reviews/1"
+        assert live.predict(pd.DataFrame([row]), {}).version == "reviews/1"
     open_again.set()
     live.close()
     found = live.comparison()
@@ -121,14 +123,14 @@ def test_no_answer_waits_for_the_other(project: Path, monkeypatch: pytest.Monkey
     assert found["compared"] + found["missed"] == 10 and found["missed"] >= 7
 
 
-def test_a_shadow_that_fails_is_told_of_and_felt_by_nobody(
+def test_a_shadow_that_fails_is_logged_and_affects_nobody(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    live = Live(CHAMPION, told.append, CHALLENGER, record=tmp_path)  # a folder: nothing can be written to it
-    assert live.answer(pd.DataFrame(ROWS[:1]), {}).version == "reviews/1"
+    logged: list[str] = []
+    live = Live(CHAMPION, logged.append, CHALLENGER, record=tmp_path)  # a folder: nothing can be written to it
+    assert live.predict(pd.DataFrame(ROWS[:1]), {}).version == "reviews/1"
     live.close()
-    assert "not written down" in told[-1] and str(tmp_path) in told[-1]
+    assert "not recorded" in logged[-1] and str(tmp_path) in logged[-1]
 
 
 def test_an_alias_that_moves_is_followed(project: Path) -> None:

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from tests.unit.registry.candidates import texts
-from tidemill.errors import TidemillError
-from tidemill.registry.tracking import connect
+from tidemill.core.errors import TidemillError
 from tidemill.serving.loading import load
 from tidemill.serving.shadow import shadow
+from tidemill.tracking.store import connect
 
 REPOSITORY = Path(__file__).parents[3]
 ROWS = 60
@@ -69,7 +69,7 @@ def test_rows_that_cannot_be_answered_do_not_count(project: Path, tmp_path: Path
     found = shadow("reviews", tmp_path / "some.jsonl")
     assert (found.rows, found.compared, found.champion.unanswered, found.challenger.unanswered) == (10, 9, 1, 1)
     (tmp_path / "none.tsv").write_text("id\ttext\nx\nx\n")
-    with pytest.raises(TidemillError, match="none of 2 rows can be answered by both; the first: 1 fields where"):
+    with pytest.raises(TidemillError, match="both versions can predict none of 2 rows; the first: 1 fields where"):
         shadow("reviews", tmp_path / "none.tsv")
 
 

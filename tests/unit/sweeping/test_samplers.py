@@ -1,6 +1,7 @@
 """Every sampler on a bowl whose lowest point is known, with a range, a logarithmic one, a whole number and a choice."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 import optuna
 import pytest
 
-from tidemill.config import Axis, Sweep
-from tidemill.errors import TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.sweeping import space, study
+from tidemill.sweeping.params import Axis, Sweep
 from tidemill.sweeping.space import distributions, from_unit, grid, to_unit, values
 
 SPACE = {
@@ -57,7 +58,7 @@ def test_it_learns_from_its_trials(sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["swarm", "annealing"])
-def test_it_goes_on_as_if_it_had_never_stopped(sampler: str) -> None:
+def test_it_resumes_as_if_it_had_never_stopped(sampler: str) -> None:
     assert search(sampler, 12, reopen=3) == search(sampler, 12)
 
 
@@ -84,13 +85,13 @@ def test_points_go_to_the_cube_and_back() -> None:
         assert again == pytest.approx(point) if not isinstance(again, str) else again == point
 
 
-def test_a_stopped_trial_is_queued_again() -> None:
+def test_an_interrupted_trial_is_queued_again() -> None:
     sweep = Sweep(space=SPACE, sampler="tpe")
     record, axes = study.open_study("bowl", "killed", sweep), distributions(sweep)
     stopped = record.ask(axes)
     stopped.report(0.5, 1)
     record = study.open_study("bowl", "killed", sweep)
-    assert study.take_up(record) == 1
+    assert study.requeue_interrupted(record) == 1
     again = record.ask(axes)
     assert (again.number, again.params) == (1, stopped.params)
     assert study.earlier_reports(record, again) == [0.5]
@@ -110,9 +111,10 @@ def test_a_stopped_trial_is_queued_again() -> None:
 )
 def test_a_mistake_is_found_before_any_work(tmp_path: Path, block: str, message: str) -> None:
     from tests.unit.registry.candidates import PARAMS
-    from tidemill.config import load_system
+    from tidemill.project.params import load_system, with_values
 
     text = PARAMS.replace("bars", "a") + ("" if block.startswith("gates") else f"    {block}\n")
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(TidemillError, match=message):
-        space.check("a", load_system("a", tmp_path / "params.yaml"))
+        system = load_system("a", tmp_path / "params.yaml")
+        space.check("a", system.sweep, partial(with_values, "a", system))

@@ -1,10 +1,10 @@
-"""Pictures changed by chance: as far as asked, never further, and the same again from the same state."""
+"""Pictures changed at random: as far as the params allow, never further, and the same again from the same state."""
 
 import pytest
 import torch
 
-from tidemill.tasks import image_classification as task
-from tidemill.tasks.image_classification.augmentation import Batch, augmented
+from tidemill.tasks.common.learning import Batch
+from tidemill.tasks.image_classification import learning
 
 
 def batch(rows: int = 64, height: int = 12, width: int = 20) -> Batch:
@@ -15,7 +15,7 @@ def batch(rows: int = 64, height: int = 12, width: int = 20) -> Batch:
 
 def changed(of: Batch, seed: int = 0, **params: object) -> Batch:
     torch.manual_seed(seed)
-    return augmented(of, task.Augment.model_validate(params))
+    return learning.augment(of, learning.Augment.model_validate(params))
 
 
 def test_nothing_asked_is_nothing_changed() -> None:
@@ -81,7 +81,7 @@ def test_mixed_pictures_are_their_own_and_another_by_the_share_that_their_labels
 def test_the_loss_of_mixed_pictures_is_that_of_soft_targets() -> None:
     mixed = changed(batch(), mixup=1.0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12 * 20 * 3, 5))
-    loss, _ = task.step(network, mixed, 0.0)
+    loss, _ = learning.step(network, mixed, 0.0)
     one_hot = torch.eye(5)
     targets = mixed["share"] * one_hot[mixed["labels"]] + (1 - mixed["share"]) * one_hot[mixed["other_labels"]]
     logits = network(mixed["pixels"].movedim(-1, 1) / 255)

@@ -8,8 +8,9 @@ from numpy.random import Generator
 from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
 
-from tidemill.errors import TidemillError
-from tidemill.tasks import _baselines, _classification
+from tidemill.core.errors import TidemillError
+from tidemill.tasks.common import baselines
+from tidemill.tasks.text_classification import scoring
 
 LABELS = ["bird", "cat", "dog", "fish"]
 SPEC = {"labels": LABELS}
@@ -21,7 +22,7 @@ def rng() -> Generator:
 
 
 def predictions(rng: Generator, rows: int = 400) -> pd.DataFrame:
-    """Random answers of a model that is right about half of the time."""
+    """Random predictions of a model that is right about half of the time."""
     actual = rng.integers(len(LABELS), size=rows)
     scores = rng.normal(size=(rows, len(LABELS)))
     scores[np.arange(rows), actual] += 1.2
@@ -39,7 +40,7 @@ def predictions(rng: Generator, rows: int = 400) -> pd.DataFrame:
 
 def measured(table: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
     ones = np.ones(len(table), dtype=np.int64)
-    return _classification.metrics(table, SPEC)(ones if weights is None else weights)
+    return scoring.metrics(table, SPEC)(ones if weights is None else weights)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -108,7 +109,7 @@ def test_the_calibration_error_of_a_coin_that_claims_to_know() -> None:
 
 def test_the_loss_of_a_row_that_was_given_no_chance_is_finite() -> None:
     row = {"label": ["dog"], "prediction": ["cat"], "confidence": [1.0], "probabilities": [np.array([0.0, 1, 0, 0])]}
-    assert 30 < _classification.score(pd.DataFrame(row), SPEC)["loss"][0] < 40
+    assert 30 < scoring.score(pd.DataFrame(row), SPEC)["loss"][0] < 40
 
 
 def test_a_label_training_never_saw_is_named() -> None:
@@ -120,7 +121,7 @@ def test_a_label_training_never_saw_is_named() -> None:
 
 def test_plots_hold_every_row(rng: Generator) -> None:
     table = predictions(rng)
-    plots = _classification.plots(table, SPEC)
+    plots = scoring.plots(table, SPEC)
     assert len(plots["confusion"]) == plots["calibration"]["rows"].sum() == len(table)
     gaps = plots["calibration"].eval("abs(confidence - accuracy) * rows").sum() / len(table)
     assert gaps == pytest.approx(measured(table)["calibration_error"])
@@ -135,7 +136,7 @@ def texts(label: str, words: list[str], rng: Generator, rows: int) -> pd.DataFra
 def test_the_linear_baseline_learns_words_characters_and_signs(rng: Generator, words: list[str]) -> None:
     rows = pd.concat([texts("pos", words[:2], rng, 80), texts("neg", words[1:], rng, 80)], ignore_index=True)
     train, test = rows[::2], rows[1::2]
-    found = _baselines.linear_text(train, test, {"labels": ["neg", "pos"]})
+    found = baselines.linear_text(train, test, {"labels": ["neg", "pos"]})
     assert (found["prediction"] == test["label"].to_numpy()).mean() > 0.9
     assert found["id"].to_list() == test["id"].to_list()
     assert np.allclose(np.stack(found["probabilities"]).sum(axis=1), 1)
@@ -145,7 +146,7 @@ def test_the_linear_baseline_of_pictures_learns_brightness(rng: Generator) -> No
     labels = np.array(["dark", "light"] * 50)
     pixels = rng.integers(0, 100, size=(100, 4, 4, 1)) + 100 * (labels == "light")[:, None, None, None]
     rows = pd.DataFrame({"id": labels, "label": labels, "pixels": list(pixels.astype(np.uint8))})
-    found = _baselines.linear_pixels(
+    found = baselines.linear_pixels(
         rows[:60], rows[60:], {"labels": ["dark", "light"]}, lambda table: np.stack(table["pixels"])
     )
     assert (found["prediction"] == rows["label"][60:]).all()
@@ -153,6 +154,6 @@ def test_the_linear_baseline_of_pictures_learns_brightness(rng: Generator) -> No
 
 def test_the_majority_baseline_knows_the_shares_of_training() -> None:
     train = pd.DataFrame({"id": list("abcd"), "label": ["no", "yes", "no", "no"]})
-    found = _baselines.majority(train, train[1:2], {"labels": ["no", "yes"]})
+    found = baselines.majority(train, train[1:2], {"labels": ["no", "yes"]})
     assert found["prediction"].to_list() == ["no"]
     assert found["confidence"].to_list() == [0.75]

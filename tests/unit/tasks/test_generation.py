@@ -1,11 +1,11 @@
-"""Going on with a text: the draws follow the published rules, a cache changes nothing, and streaming is the whole."""
+"""Continuing a text: the draws follow the published rules, a cache changes nothing, and the stream is the whole text."""
 
 import pytest
 import torch
 
-from tidemill import models
+from tidemill.models.common import networks as models
 from tidemill.models.gpt2 import Params
-from tidemill.tasks.text_generation.generation import Sampling, draw, generated, stream
+from tidemill.tasks.text_generation.prediction import Options, continuation, draw, pieces
 from tidemill.tokens import bpe
 
 TEXTS = ["It is a truth universally acknowledged. 秦川雄帝宅，函谷壯皇居。 🙂🙃 naïve"] * 5
@@ -35,8 +35,8 @@ def network(spec):
     return network
 
 
-def written(network, tokenizer, spec, prompt="It is", **options):
-    return generated(network, tokenizer, prompt, spec, Sampling(**options))
+def continued(network, tokenizer, spec, prompt="It is", **options):
+    return continuation(network, tokenizer, prompt, spec, Options(**options))
 
 
 @pytest.mark.parametrize("prompt", ["", "It is", "a truth universally acknowledged. " * 8])
@@ -45,7 +45,7 @@ def written(network, tokenizer, spec, prompt="It is", **options):
 )
 def test_a_cache_changes_nothing(network, tokenizer, spec, prompt, options):
     with_cache, without = (
-        written(network, tokenizer, spec, prompt, new_tokens=3 * LENGTH, cached=cached, **options)
+        continued(network, tokenizer, spec, prompt, new_tokens=3 * LENGTH, cached=cached, **options)
         for cached in (True, False)
     )
     assert with_cache.text == without.text and len(with_cache.probabilities) > LENGTH
@@ -64,42 +64,42 @@ def test_the_likeliest_tokens_are_those_of_the_published_decoder(network, tokeni
     ids = theirs.generate(start, max_new_tokens=new, do_sample=False, repetition_penalty=1.3, pad_token_id=spec["end"])
     expected = [int(i) for i in ids[0, start.shape[1] :]]
     expected = expected[: expected.index(spec["end"])] if spec["end"] in expected else expected
-    found = written(network, tokenizer, spec, new_tokens=new, temperature=0.0, repetition_penalty=1.3)
+    found = continued(network, tokenizer, spec, new_tokens=new, temperature=0.0, repetition_penalty=1.3)
     assert found.text == tokenizer.decode(expected, skip_special_tokens=False)
 
 
 def test_the_seed_decides(network, tokenizer, spec):
-    first, again, other = (written(network, tokenizer, spec, temperature=1.0, seed=seed).text for seed in (1, 1, 2))
+    first, again, other = (continued(network, tokenizer, spec, temperature=1.0, seed=seed).text for seed in (1, 1, 2))
     assert first == again != other
 
 
-def frequencies(logits, sampling, draws=4000):
+def frequencies(logits, options, draws=4000):
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.tensor([draw(logits, [], sampling, generator) for _ in range(draws)])
+    drawn = torch.tensor([draw(logits, [], options, generator) for _ in range(draws)])
     return torch.bincount(drawn, minlength=len(logits)) / draws
 
 
 @pytest.mark.parametrize(
-    ("sampling", "allowed"),
+    ("options", "allowed"),
     [
-        (Sampling(temperature=1.0, top_p=None), [0, 1, 2, 3]),
-        (Sampling(temperature=0.5, top_p=None), [0, 1, 2, 3]),
-        (Sampling(temperature=1.0, top_p=None, top_k=2), [1, 3]),
-        (Sampling(temperature=1.0, top_p=0.5), [3]),
-        (Sampling(temperature=1.0, top_p=0.75), [1, 3]),
-        (Sampling(temperature=1.0, top_p=0.9, top_k=3), [1, 2, 3]),
+        (Options(temperature=1.0, top_p=None), [0, 1, 2, 3]),
+        (Options(temperature=0.5, top_p=None), [0, 1, 2, 3]),
+        (Options(temperature=1.0, top_p=None, top_k=2), [1, 3]),
+        (Options(temperature=1.0, top_p=0.5), [3]),
+        (Options(temperature=1.0, top_p=0.75), [1, 3]),
+        (Options(temperature=1.0, top_p=0.9, top_k=3), [1, 2, 3]),
     ],
 )
-def test_draws_are_as_often_as_their_probability(sampling, allowed):
+def test_draws_are_as_often_as_their_probability(options, allowed):
     logits = torch.tensor([0.08, 0.25, 0.12, 0.55]).log()
     expected = torch.zeros(4)
-    expected[allowed] = (logits[allowed] / sampling.temperature).softmax(dim=0)
-    torch.testing.assert_close(frequencies(logits, sampling), expected, rtol=0, atol=0.03)
+    expected[allowed] = (logits[allowed] / options.temperature).softmax(dim=0)
+    torch.testing.assert_close(frequencies(logits, options), expected, rtol=0, atol=0.03)
 
 
 def test_a_penalty_lowers_only_what_was_seen_whatever_its_sign():
     generator = torch.Generator()
-    greedy = Sampling(temperature=0.0, repetition_penalty=2.0)
+    greedy = Options(temperature=0.0, repetition_penalty=2.0)
     assert draw(torch.tensor([1.0, 1.5, 0.9]), [1], greedy, generator) == 0
     assert draw(torch.tensor([-1.0, -0.9, -5.0]), [1], greedy, generator) == 0
     assert draw(torch.tensor([1.0, 1.5, 0.9]), [], greedy, generator) == 1
@@ -107,11 +107,11 @@ def test_a_penalty_lowers_only_what_was_seen_whatever_its_sign():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_streamed_is_the_whole_text(network, tokenizer, spec, seed):
-    sampling = Sampling(new_tokens=60, temperature=1.5, top_p=None, seed=seed)
-    pieces = list(stream(network, tokenizer, "秦", spec, sampling))
-    whole = generated(network, tokenizer, "秦", spec, sampling)
-    assert "".join(piece.text for piece in pieces) == whole.text
-    assert [p for piece in pieces for p in piece.probabilities] == whole.probabilities
+    options = Options(new_tokens=60, temperature=1.5, top_p=None, seed=seed)
+    streamed = list(pieces(network, tokenizer, "秦", spec, options))
+    whole = continuation(network, tokenizer, "秦", spec, options)
+    assert "".join(piece.text for piece in streamed) == whole.text
+    assert [p for piece in streamed for p in piece.probabilities] == whole.probabilities
     assert 0 < len(whole.probabilities) <= 60 and all(0 < p <= 1 for p in whole.probabilities)
 
 
@@ -137,15 +137,15 @@ def recited(tokenizer, spec, text, **options):
     ids = [*bpe.encode(tokenizer, [text])[0].tolist(), spec["end"]]
     network = Recites(ids, spec["vocabulary"])
     return list(
-        stream(network, tokenizer, "", spec | {"length": 1000}, Sampling(new_tokens=500, temperature=0.0, **options))
+        pieces(network, tokenizer, "", spec | {"length": 1000}, Options(new_tokens=500, temperature=0.0, **options))
     )
 
 
 def test_half_a_character_is_never_streamed(tokenizer, spec):
     text = "a 🙂🙃👩‍👩‍👧 龍 end"
-    pieces = recited(tokenizer, spec, text)
-    assert "".join(piece.text for piece in pieces) == text
-    assert len(pieces) > 3 and not any("\ufffd" in piece.text for piece in pieces)
+    streamed = recited(tokenizer, spec, text)
+    assert "".join(piece.text for piece in streamed) == text
+    assert len(streamed) > 3 and not any("\ufffd" in piece.text for piece in streamed)
 
 
 @pytest.mark.parametrize(
@@ -158,5 +158,5 @@ def test_half_a_character_is_never_streamed(tokenizer, spec):
     ],
 )
 def test_a_text_ends_before_its_stop_and_none_of_it_is_streamed(tokenizer, spec, stop, expected):
-    pieces = recited(tokenizer, spec, "one two\nthree\n\nfour", stop=stop)
-    assert "".join(piece.text for piece in pieces) == expected
+    streamed = recited(tokenizer, spec, "one two\nthree\n\nfour", stop=stop)
+    assert "".join(piece.text for piece in streamed) == expected

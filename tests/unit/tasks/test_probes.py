@@ -1,4 +1,4 @@
-"""Changes of texts and pictures: they change what they say, and nothing else."""
+"""Changes of texts and pictures: they change what they name, and nothing else."""
 
 import io
 
@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from tidemill.tasks import _probes
-from tidemill.tasks._behaviour import PictureBehaviour, TextBehaviour
-from tidemill.tasks.image_classification import behaviour as pictures
+from tidemill.tasks.common.probes import texts
+from tidemill.tasks.common.probes.params import PictureProbeParams, TextProbeParams
+from tidemill.tasks.common.probes.probe import Edit
+from tidemill.tasks.image_classification.probes import probes
 
 
-def edit(**params: object) -> _probes.Edit:
-    return _probes.own_edit(TextBehaviour.model_validate({"name": "own"} | params))
+def edit(**params: object) -> Edit:
+    return texts.edit_of(TextProbeParams.model_validate({"name": "own"} | params))
 
 
 @pytest.mark.parametrize(
@@ -34,25 +35,25 @@ def test_texts(params: dict[str, object], text: str, becomes: str) -> None:
 
 def test_rows_that_stay_are_left_out_and_the_others_keep_their_place() -> None:
     rows = pd.DataFrame({"text": ["a b", "ab", "b c"]}, index=[7, 8, 9])
-    changed = _probes.edited(["text"], _probes.forms_of_text()["white space"])(rows.assign(text=rows["text"]))
+    changed = texts.edited(["text"], texts.forms_of_text()["white space"])(rows.assign(text=rows["text"]))
     assert changed.index.tolist() == [7, 8, 9]
-    assert _probes.edited(["text"], str.lower)(rows).empty
-    assert _probes.edited(["text"], lambda text: text.replace(" ", ""))(rows).index.tolist() == [7, 9]
+    assert texts.edited(["text"], str.lower)(rows).empty
+    assert texts.edited(["text"], lambda text: text.replace(" ", ""))(rows).index.tolist() == [7, 9]
 
 
 @pytest.mark.parametrize(("text", "without"), [("Yes!?\n", "Yes"), ("好。", "好"), ("…", "…"), ("a.b", "a.b")])
 def test_final_punctuation(text: str, without: str) -> None:
-    assert _probes.forms_of_text()["no final punctuation"](text) == without
+    assert texts.forms_of_text()["no final punctuation"](text) == without
 
 
 @pytest.mark.parametrize("wrong", [{"append": "x", "raises": "a", "lowers": "b"}, {"lowers": "b"}, {"appendix": "x"}])
 def test_params_that_say_nothing_or_too_much_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        TextBehaviour.model_validate({"name": "own"} | wrong)
+        TextProbeParams.model_validate({"name": "own"} | wrong)
 
 
 def changed(picture: np.ndarray, **params: object) -> np.ndarray:
-    probe = pictures.probing({"labels": ["a"]}, [PictureBehaviour.model_validate({"name": "own"} | params)]).probes[-1]
+    probe = probes({"labels": ["a"]}, [PictureProbeParams.model_validate({"name": "own"} | params)]).probes[-1]
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     (found,) = probe.change(pd.DataFrame({"image": [buffer.getvalue()]}))["image"]

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from tidemill.config import Ingest
-from tidemill.data.splitting import identified, placed
-from tidemill.tasks import question_answering as task
-from tidemill.tasks.question_answering import span_baselines, spans, squad
+from tidemill.rows.params import Ingest
+from tidemill.rows.splitting import identified, placed
+from tidemill.tasks.question_answering import baselines, encoding, learning, prediction, scoring
+from tidemill.tasks.question_answering import rows as task_rows
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.tokens.tokenizers import fit_vocabulary
+from tidemill.tokens.windows import flat, unfolded
 
 CONTEXT = "Ada Lovelace lived in London. She wrote the first program in 1843, for a machine of Babbage."
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -45,7 +46,7 @@ def spec(length: int = 24, overlap: int = 6, question: int = 6, longest: int = 5
 
 
 def encoded(table: pd.DataFrame, **sizes: Any) -> dict[str, torch.Tensor]:
-    shards = MemoryShards(task.encode(table, tokenizer(), spec(**sizes)))
+    shards = MemoryShards(encoding.encode(table, tokenizer(), spec(**sizes)))
     return next(iter(Batches(shards, len(table))))
 
 
@@ -53,12 +54,12 @@ class TestAnswers:
     """What cleaning makes of answers."""
 
     def test_one_at_its_place_stays(self) -> None:
-        cleaned = task.clean(rows(("Where?", CONTEXT, [answer("London")])))
+        cleaned = task_rows.clean(rows(("Where?", CONTEXT, [answer("London")])))
         assert cleaned["reason"].isna().all()
         assert cleaned["answers"][0] == [{"text": "London", "start": 22}]
 
     def test_one_at_a_wrong_place_is_mended_if_it_is_found_once(self) -> None:
-        cleaned = task.clean(rows(("When?", CONTEXT, [{"text": " 1843", "start": 0}])))
+        cleaned = task_rows.clean(rows(("When?", CONTEXT, [{"text": " 1843", "start": 0}])))
         assert cleaned["answers"][0] == [answer("1843")]
 
     @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ class TestAnswers:
         ],
     )
     def test_one_that_cannot_be_found_is_a_reason(self, given: Any, reason: str) -> None:
-        assert task.clean(rows(("Where?", CONTEXT, given)))["reason"].tolist() == [reason]
+        assert task_rows.clean(rows(("Where?", CONTEXT, given)))["reason"].tolist() == [reason]
 
     @pytest.mark.parametrize(
         "given",
@@ -90,19 +91,19 @@ class TestAnswers:
         ids=["text", "texts", "squad", "hub", "hub without places", "parquet"],
     )
     def test_every_usual_form_is_read(self, given: Any) -> None:
-        assert task.clean(rows(("Where?", CONTEXT, given)))["answers"][0] == [answer("London")]
+        assert task_rows.clean(rows(("Where?", CONTEXT, given)))["answers"][0] == [answer("London")]
 
     def test_an_empty_list_says_that_there_is_no_answer(self) -> None:
-        cleaned = task.clean(rows(("Who?", CONTEXT, [])))
+        cleaned = task_rows.clean(rows(("Who?", CONTEXT, [])))
         assert cleaned["answers"][0] == [] and cleaned["reason"].isna().all()
 
     def test_without_question_or_context_there_is_a_reason(self) -> None:
-        cleaned = task.clean(rows((" \u200b", CONTEXT, []), ("Who?", " \n", []), (None, CONTEXT, [])))
+        cleaned = task_rows.clean(rows((" \u200b", CONTEXT, []), ("Who?", " \n", []), (None, CONTEXT, [])))
         assert cleaned["reason"].tolist() == ["no question", "no context", "no question"]
 
     def test_the_context_keeps_its_characters(self) -> None:
         odd = "\ufeffﬁne\r\n1²  e\u0301"
-        cleaned = task.clean(rows(("Ｗhat ？", odd, ["1²"])))
+        cleaned = task_rows.clean(rows(("Ｗhat ？", odd, ["1²"])))
         assert cleaned["context"][0] == odd and cleaned["question"][0] == "What ?"
         assert cleaned["answers"][0] == [{"text": "1²", "start": 6}]
 
@@ -112,21 +113,21 @@ class TestSplit:
 
     def test_questions_about_one_text_are_never_in_two_splits(self) -> None:
         table = rows(*((f"{word}?", f"Text {number}", []) for number in range(200) for word in WORDS))
-        table = identified(task.clean(table.assign(split=None)), task.content(table))
-        split = placed(table, Ingest(valid=0.2, test=0.2), task.group(table))["split"]
+        table = identified(task_rows.clean(table.assign(split=None)), task_rows.content(table))
+        split = placed(table, Ingest(valid=0.2, test=0.2), task_rows.group(table))["split"]
         assert split.groupby(table["context"]).nunique().max() == 1
         assert split.value_counts(normalize=True)["test"] == pytest.approx(0.2, abs=0.1)
 
     def test_a_text_does_not_leave_its_split_by_case_or_white_space(self) -> None:
         table = rows(("a?", CONTEXT, []), ("b?", f" {CONTEXT.upper()}\n", []))
-        assert task.group(table).nunique() == 1 and task.content(table).nunique() == 2
+        assert task_rows.group(table).nunique() == 1 and task_rows.content(table).nunique() == 2
 
     def test_near_copies_are_alike_in_the_question_and_the_same_in_the_context(self) -> None:
         asked = "In which town did Ada Lovelace live all her life"
         table = rows(
             (f"{asked}?", CONTEXT, []), (f"{asked} ?!", CONTEXT, []), ("When?", CONTEXT, []), (asked, "Other", [])
         )
-        keys = task.near_keys(table, 0.9).tolist()
+        keys = task_rows.near_copies(table, 0.9).tolist()
         assert keys[0] == keys[1] and len(set(keys)) == 3
 
 
@@ -135,7 +136,7 @@ class TestWindows:
 
     def test_windows_cover_the_context_and_overlap(self) -> None:
         context = " ".join(WORDS * 5)
-        windows = spans.unfolded(encoded(rows(("one two?", context, [])), length=24, overlap=6))
+        windows = unfolded(encoded(rows(("one two?", context, [])), length=24, overlap=6))
         head = 5  # [CLS] one two ? [SEP]
         texts = [
             window[head : length - 1] for window, length in zip(windows.tokens.tolist(), windows.lengths, strict=True)
@@ -151,8 +152,8 @@ class TestWindows:
         start = len(" ".join(WORDS * 2)) + 1
         said = [{"text": "zero one two", "start": start}]
         batch = encoded(rows(("one two?", context, said), ("ten?", CONTEXT, [answer("1843")]), ("six?", CONTEXT, [])))
-        windows = spans.unfolded(batch)
-        starts, stops = (spans.flat(batch, name) for name in ("starts", "stops"))
+        windows = unfolded(batch)
+        starts, stops = (flat(batch, name) for name in ("starts", "stops"))
         ids = tokenizer().encode("zero one two", add_special_tokens=False).ids
         held = starts > 0
         assert held[windows.row == 0].sum() >= 1 and not held[windows.row == 2].any()
@@ -167,13 +168,13 @@ class TestWindows:
         assert CONTEXT[batch["begins"][0, start] : batch["ends"][0, stop]] == "1843"
 
     def test_a_long_question_leaves_room_for_the_context(self) -> None:
-        windows = spans.unfolded(encoded(rows((" ".join(WORDS * 3), CONTEXT, []))))
+        windows = unfolded(encoded(rows((" ".join(WORDS * 3), CONTEXT, []))))
         assert windows.context.any(1).all() and int(windows.lengths.max()) == 24
 
     @settings(deadline=None)
     @given(st.text(max_size=80), st.text(max_size=12))
     def test_any_text_gives_windows_that_fit(self, context: str, question: str) -> None:
-        windows = spans.unfolded(encoded(rows((question, context, []))))
+        windows = unfolded(encoded(rows((question, context, []))))
         assert windows.tokens.shape[1] <= 24 and windows.inside.any(1).all()
 
 
@@ -184,9 +185,9 @@ class TestBestSpan:
     @given(st.integers(0, 2**31), st.booleans())
     def test_it_is_the_best_of_all_spans_of_all_windows(self, seed: int, none: bool) -> None:
         context = " ".join(np.random.default_rng(seed).choice(WORDS, 40))
-        windows = spans.unfolded(encoded(rows(("one?", context, []), ("two three?", CONTEXT, []))))
+        windows = unfolded(encoded(rows(("one?", context, []), ("two three?", CONTEXT, []))))
         logits = torch.randn(*windows.tokens.shape, 2, generator=torch.Generator().manual_seed(seed % 1000))
-        best = spans.best(logits, windows, 5, none)
+        best = prediction.best_spans(logits, windows, 5, none)
         for row in (0, 1):
             mine = (windows.row == row).nonzero()[:, 0].tolist()
             scores = {(w, a, b): score for w in mine for a, b, score in all_spans(logits[w], windows.context[w], 5)}
@@ -204,7 +205,7 @@ class TestBestSpan:
             def forward(self, tokens: torch.Tensor, lengths: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
                 return torch.zeros(*tokens.shape, 2)
 
-        found = task.outputs(Zero(), encoded(rows(("one?", "", []), ("one?", "two three", []))), spec())
+        found = prediction.outputs(Zero(), encoded(rows(("one?", "", []), ("one?", "two three", []))), spec())
         assert found["prediction"][0] == "" and found["start"][0] == -1
         assert found["prediction"][1] != ""
 
@@ -223,11 +224,11 @@ class TestLoss:
         batch = encoded(
             rows(("When?", CONTEXT, [answer("1843")]), ("one two?", "three four", [answer("four", "three four")]))
         )
-        windows = spans.unfolded(batch)
+        windows = unfolded(batch)
         logits = torch.randn(*windows.tokens.shape, 2, generator=torch.Generator().manual_seed(0))
-        targets = [spans.flat(batch, name) for name in ("starts", "stops")]
+        targets = [flat(batch, name) for name in ("starts", "stops")]
         for smoothing in (0.0, 0.1):
-            loss, _ = task.step(lambda *_: logits, batch, smoothing)  # type: ignore[arg-type]
+            loss, _ = learning.step(lambda *_: logits, batch, smoothing)  # type: ignore[arg-type]
             each = [
                 torch.nn.functional.cross_entropy(logits[w, :length, side], targets[side][w], label_smoothing=smoothing)
                 for w, length in enumerate(windows.lengths)
@@ -264,22 +265,22 @@ class TestScores:
                 for n, texts in enumerate(accepted)
             ],
         )
-        exact = np.mean([squad.exact_match(text, texts) for text, texts in zip(said, accepted, strict=True)])
-        f1 = np.mean([squad.f1(text, texts) for text, texts in zip(said, accepted, strict=True)])
+        exact = np.mean([scoring.exact_match(text, texts) for text, texts in zip(said, accepted, strict=True)])
+        f1 = np.mean([scoring.f1(text, texts) for text, texts in zip(said, accepted, strict=True)])
         assert 100 * exact == pytest.approx(float(theirs["exact_match"]))
         if all(
-            squad.normalised(text) for text in [*said, *(text for texts in accepted for text in texts)]
+            scoring.normalised(text) for text in [*said, *(text for texts in accepted for text in texts)]
         ):  # version 2.0 differs where one is empty
             assert 100 * f1 == pytest.approx(float(theirs["f1"]), abs=1e-4)
 
     def test_no_answer_is_right_only_where_there_is_none(self) -> None:
-        assert squad.f1("", []) == squad.exact_match("", []) == 1
-        assert squad.f1("London", []) == squad.f1("", ["London"]) == 0
+        assert scoring.f1("", []) == scoring.exact_match("", []) == 1
+        assert scoring.f1("London", []) == scoring.f1("", ["London"]) == 0
 
     def test_a_prediction_is_shown_beside_the_answer_it_comes_nearest_to(self) -> None:
         table = pd.DataFrame({"answers": [[answer("1843"), answer("in 1843, for a machine")], []]})
         table = table.assign(prediction=["in 1843", "London"], confidence=[0.75, 0.5])
-        scored = task.score(table, spec())
+        scored = scoring.score(table, spec())
         assert scored["label"].tolist() == ["1843", ""]
         assert scored["correct"].tolist() == [False, False]
         assert scored["loss"].tolist() == pytest.approx([-np.log(0.25), -np.log(0.5)])
@@ -287,7 +288,7 @@ class TestScores:
     def test_metrics_count_rows_by_their_weights(self) -> None:
         table = pd.DataFrame({"answers": [[answer("1843")], [answer("London")], []]})
         table = table.assign(prediction=["1843", "lived in London", "London"], confidence=[1.0, 0.5, 0.5])
-        metrics = task.metrics(task.score(table, spec()), spec(none=True))
+        metrics = scoring.metrics(scoring.score(table, spec()), spec(none=True))
         assert metrics(np.array([1, 1, 0]))["exact_match"] == 0.5
         assert metrics(np.array([1, 1, 2]))["f1"] == pytest.approx((1 + 0.5) / 4)
         assert metrics(np.array([1, 1, 2]))["no_answer_accuracy"] == 0.5
@@ -300,14 +301,14 @@ class TestBaselines:
         table = rows(
             ("?", "Mr. X paid 3.5 dollars. Then he left.", []), ("?", "他走了。她来了。", []), ("?", "no end", [])
         ).assign(id="0")
-        assert span_baselines.first_sentence(table)["prediction"].tolist() == ["Mr.", "他走了。", "no end"]
+        assert baselines.first_sentence(table)["prediction"].tolist() == ["Mr.", "他走了。", "no end"]
 
     def test_the_lexical_one_looks_beside_the_words_of_the_question(self) -> None:
         table = rows(("Who wrote the first program?", CONTEXT, []), ("好?", "...", [])).assign(id="0")
-        assert span_baselines.lexical(table, table)["prediction"].tolist()[0] == "for a machine of Babbage"
+        assert baselines.lexical(table, table)["prediction"].tolist()[0] == "for a machine of Babbage"
 
 
 def test_params_that_leave_no_room_are_refused(tmp_path: Path) -> None:
     file = {"path": str(tmp_path), "sha256": "0" * 64}
     with pytest.raises(ValueError, match="length 64 leaves no room"):
-        task.Tokenize.model_validate({"tokenizer": file, "length": 64, "overlap": 0})
+        encoding.Tokenize.model_validate({"tokenizer": file, "length": 64, "overlap": 0})

@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tidemill import models
+from tidemill.models.common import networks as models
 from tidemill.models.gpt2 import Params
-from tidemill.tasks import text_generation
-from tidemill.tasks.text_generation import text_baselines
-from tidemill.tasks.text_generation.generation import Sampling
+from tidemill.tasks.text_generation import baselines, encoding, learning, prediction, scoring
+from tidemill.tasks.text_generation import rows as task_rows
 from tidemill.tokens import bpe
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
@@ -39,12 +38,12 @@ def texts(count, seed=0):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return text_generation.fit(iter([texts(40)]), text_generation.Tokenize(vocabulary=300, length=LENGTH))
+    return encoding.fit(iter([texts(40)]), encoding.Tokenize(vocabulary=300, length=LENGTH))
 
 
 @pytest.fixture(scope="module")
 def spec(tokenizer):
-    return text_generation.specify(iter([]), text_generation.Tokenize(length=LENGTH), tokenizer)
+    return encoding.specify(iter([]), encoding.Tokenize(length=LENGTH), tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def network(spec):
 
 def test_each_text_stands_after_an_end_of_text_and_comes_back(tokenizer, spec):
     rows = texts(20)
-    columns = text_generation.encode(rows, tokenizer, spec)
+    columns = encoding.encode(rows, tokenizer, spec)
     tokens = columns["tokens"]
     assert tokens.values.dtype == np.uint16
     assert [tokens[row][0] for row in range(20)] == [spec["end"]] * 20
@@ -80,7 +79,7 @@ def test_each_text_stands_after_an_end_of_text_and_comes_back(tokenizer, spec):
     ],
 )
 def test_texts_stay_as_they_are_written(raw, kept, reason):
-    (row,) = text_generation.clean(pd.DataFrame({"text": [raw], "reason": [None], "label": ["x"]})).to_dict("records")
+    (row,) = task_rows.clean(pd.DataFrame({"text": [raw], "reason": [None], "label": ["x"]})).to_dict("records")
     assert (row["text"], row["reason"], row["label"]) == (kept, reason, None)
 
 
@@ -92,15 +91,15 @@ def by_hand(network, ids):
 
 
 def outputs(network, rows, tokenizer, spec):
-    shards = MemoryShards(text_generation.encode(rows, tokenizer, spec))
+    shards = MemoryShards(encoding.encode(rows, tokenizer, spec))
     with torch.inference_mode():
-        parts = [pd.DataFrame(text_generation.outputs(network, batch, spec)) for batch in Batches(shards, 7)]
+        parts = [pd.DataFrame(prediction.outputs(network, batch, spec)) for batch in Batches(shards, 7)]
     return pd.concat(parts, ignore_index=True)
 
 
 def test_a_text_that_fits_is_scored_as_by_hand(network, tokenizer, spec):
     rows = pd.DataFrame({"text": ["It", "single man", "be in", "秦川雄帝宅"]})
-    tokens = text_generation.encode(rows, tokenizer, spec)["tokens"]
+    tokens = encoding.encode(rows, tokenizer, spec)["tokens"]
     assert tokens.lengths.max() <= LENGTH + 1
     found = outputs(network, rows, tokenizer, spec)
     assert found["nll"].tolist() == pytest.approx(
@@ -110,7 +109,7 @@ def test_a_text_that_fits_is_scored_as_by_hand(network, tokenizer, spec):
 
 def test_a_long_text_is_scored_in_windows_that_share_a_half(network, tokenizer, spec):
     rows = texts(30)
-    tokens = text_generation.encode(rows, tokenizer, spec)["tokens"]
+    tokens = encoding.encode(rows, tokenizer, spec)["tokens"]
     row = int(tokens.lengths.argmax())
     ids = tokens[row].tolist()
     assert len(ids) > 4 * LENGTH
@@ -132,7 +131,7 @@ def test_neighbours_change_no_score(network, tokenizer, spec):
 
 def test_metrics_are_those_of_all_texts_as_one():
     predictions = pd.DataFrame({"nll": [10.0, 30.0], "bytes": [10, 40], "tokens": [5, 10]})
-    metrics = text_generation.metrics(predictions, {})
+    metrics = scoring.metrics(predictions, {})
     both, second = metrics(np.array([1, 1])), metrics(np.array([0, 3]))
     assert both["bits_per_byte"] == pytest.approx(40 / math.log(2) / 50)
     assert both["compression"] == pytest.approx(8 / both["bits_per_byte"])
@@ -144,7 +143,7 @@ def test_an_untrained_model_wavers_between_all_tokens(tokenizer, spec):
     torch.manual_seed(0)
     network = models.build(Params(name="gpt2", width=16, heads=2, layers=1), spec).eval()
     found = outputs(network, texts(20), tokenizer, spec)
-    perplexity = text_generation.metrics(found, spec)(np.ones(20, np.int64))["perplexity"]
+    perplexity = scoring.metrics(found, spec)(np.ones(20, np.int64))["perplexity"]
     assert perplexity == pytest.approx(spec["vocabulary"], rel=0.1)
 
 
@@ -152,11 +151,11 @@ def test_training_lowers_the_loss_and_a_window_shows_the_token_to_come(tokenizer
     torch.manual_seed(0)
     network = models.build(Params(name="gpt2", width=32, heads=2, layers=1, dropout=0.0), spec)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
-    stream = torch.from_numpy(text_generation.encode(texts(40), tokenizer, spec)["tokens"].values.astype(np.int64))
+    stream = torch.from_numpy(encoding.encode(texts(40), tokenizer, spec)["tokens"].values.astype(np.int64))
     losses = []
     for start in range(0, 40 * LENGTH, LENGTH):
         batch = {"tokens": stream[start : start + 8 * (LENGTH + 1)].view(8, LENGTH + 1)}
-        loss, _ = text_generation.step(network, batch, 0.0)
+        loss, _ = learning.step(network, batch, 0.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -165,9 +164,9 @@ def test_training_lowers_the_loss_and_a_window_shows_the_token_to_come(tokenizer
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
 
 
-def test_a_prompt_is_gone_on_with(network, tokenizer, spec):
+def test_a_prompt_is_continued(network, tokenizer, spec):
     rows = pd.DataFrame({"text": ["It is", ""]})
-    found = text_generation.respond(network, tokenizer, rows, spec, Sampling(new_tokens=5, temperature=0.0))
+    found = prediction.respond(network, tokenizer, rows, spec, prediction.Options(new_tokens=5, temperature=0.0))
     assert found.columns.tolist() == ["prediction", "confidence", "probabilities"]
     assert all(isinstance(text, str) for text in found["prediction"])
     assert all(len(each) <= 5 for each in found["probabilities"])
@@ -179,24 +178,24 @@ def test_the_chances_of_all_bytes_after_a_context_sum_to_one():
     for context in ("It is a tru", "秦川", "", "never seen"):
         asked = pd.DataFrame({"id": range(256), "label": None, "text": [context + "é"] * 256})
         start = (context + "é").encode()[:-1]
-        seen = text_baselines._codes(text_baselines._joined(train))
-        codes = np.concatenate([text_baselines._codes(start + bytes([byte]))[-1:] for byte in range(256)])
+        seen = baselines._codes(baselines._joined(train))
+        codes = np.concatenate([baselines._codes(start + bytes([byte]))[-1:] for byte in range(256)])
         chances = np.full(256, 1 / 256)
-        for order in range(1, text_baselines.ORDER + 1):
-            chances = text_baselines._mixed(seen, codes, order, chances)
+        for order in range(1, baselines.ORDER + 1):
+            chances = baselines._mixed(seen, codes, order, chances)
         assert chances.sum() == pytest.approx(1.0) and (chances > 0).all()
-        assert len(text_baselines.ngrams(train, asked)) == 256
+        assert len(baselines.ngrams(train, asked)) == 256
 
 
 def test_baselines_learn_from_the_training_texts():
     train, test, strange = texts(40), texts(10, seed=1), texts(10, seed=1)
     strange["text"] = ["".join(chr(0x4E00 + ord(sign) % 800) for sign in text) for text in strange["text"]]
-    for name, table in text_generation.baselines(train, test, {}).items():
-        other = text_generation.baselines(train, strange, {})[name]
+    for name, table in baselines.baselines(train, test, {}).items():
+        other = baselines.baselines(train, strange, {})[name]
         ones = np.ones(10, np.int64)
-        known, unknown = (text_generation.metrics(each, {})(ones)["bits_per_byte"] for each in (table, other))
+        known, unknown = (scoring.metrics(each, {})(ones)["bits_per_byte"] for each in (table, other))
         assert 0 < known < 1 < unknown, name
-        assert math.isnan(text_generation.metrics(table, {})(ones)["perplexity"])
+        assert math.isnan(scoring.metrics(table, {})(ones)["perplexity"])
         assert table["id"].tolist() == test["id"].tolist()
 
 
@@ -204,7 +203,7 @@ def test_the_compressor_is_never_credited_with_more_than_zlib_does():
     import zlib
 
     rows = texts(5)
-    found = text_baselines.compressor(rows.iloc[:0], rows)
+    found = baselines.compressor(rows.iloc[:0], rows)
     alone = [len(zlib.compress(text.encode(), 9, wbits=-15)) for text in rows["text"]]
     assert (found["nll"] / math.log(2) / 8).tolist() == pytest.approx(alone)
 

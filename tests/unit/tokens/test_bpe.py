@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.errors import TidemillError
-from tidemill.files import write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import write_json
 from tidemill.tokens import bpe
 
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""

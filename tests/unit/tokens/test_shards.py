@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.errors import TidemillError
-from tidemill.files import sha256_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import sha256_file
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import Ragged, Shards, ShardWriter, windows
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from tidemill.data.pretrained import PinnedFile
-from tidemill.errors import TidemillError
-from tidemill.files import sha256_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import sha256_file
+from tidemill.core.pinned import PinnedFile
 from tidemill.tokens.tokenizers import fit_vocabulary, wordpiece
 
 VOCABULARY = [
@@ -98,5 +98,5 @@ def test_a_folder_without_one_and_an_unreachable_hub_are_told(tmp_path: Path, mo
     with pytest.raises(TidemillError, match=r"holds no tokenizer\.json and no vocab\.txt"):
         wordpiece(PinnedFile(path=str(tmp_path), sha256="0" * 64))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(TidemillError, match=r"someone/something is no folder here .* hub cannot be reached"):
+    with pytest.raises(TidemillError, match=r"someone/something is not a folder here .* hub cannot be reached"):
         wordpiece(PinnedFile(path="someone/something", sha256="0" * 64))

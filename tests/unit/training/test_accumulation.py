@@ -1,4 +1,4 @@
-"""Several small batches for one step are one large batch, and a stopped training goes on with them all the same."""
+"""Several small batches for one step are one large batch, and a killed training resumes with whole steps."""
 
 from pathlib import Path
 
@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from tidemill import models
-from tidemill.config import Training
+from tidemill.core.spec import Spec
+from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params
-from tidemill.tasks import text_generation
+from tidemill.tasks.text_generation import learning
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism
 from tidemill.training.fit import LAST, fit
+from tidemill.training.params import Training
 
-SPEC = {"vocabulary": 50, "length": 8, "end": 0}
+SPEC: Spec = {"vocabulary": 50, "length": 8, "end": 0}
 
 
 def windows(count: int) -> MemoryShards:
@@ -28,9 +29,9 @@ def trained(folder: Path, epochs: int = 2, **changed: object) -> dict[str, torch
         {"epochs": epochs, "optimizer": "sgd", "lr": 0.5, "keep": "last", "threads": 1, "accelerator": "cpu", **changed}
     )
     determinism.apply(params)
-    network = models.build(Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.0), SPEC)
+    network = networks.build(Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.0), SPEC)
     train, valid = Batches(windows(48), params.batch, shuffle=True), Batches(windows(8), 8)
-    fit(network, text_generation, train, valid, params, folder, lambda points: None)
+    fit(network, learning, train, valid, params, folder, lambda points: None)
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
@@ -45,10 +46,10 @@ class Killed(Exception):
     pass
 
 
-def test_a_training_goes_on_with_whole_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_resumes_with_whole_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"batch": 4, "accumulate": 3, "save_every": 1}
     expected = trained(tmp_path / "whole", **options)
-    taken, step = [], text_generation.step
+    taken, step = [], learning.step
 
     def dies_in_the_middle_of_a_step(*arguments: object) -> object:
         taken.append(1)
@@ -57,7 +58,7 @@ def test_a_training_goes_on_with_whole_steps(tmp_path: Path, monkeypatch: pytest
         return step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(text_generation, "step", dies_in_the_middle_of_a_step)
+        patch.setattr(learning, "step", dies_in_the_middle_of_a_step)
         with pytest.raises(Killed):
             trained(tmp_path / "killed", **options)
     assert (tmp_path / "killed" / LAST).exists()

@@ -1,4 +1,4 @@
-"""A frozen base runs once for each picture, whatever the epochs; augmented training goes on exactly."""
+"""A frozen base runs once for each picture, whatever the epochs; augmented training resumes exactly."""
 
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from tidemill.config import Training
-from tidemill.errors import TidemillError
-from tidemill.tasks import image_classification as task
+from tidemill.core.errors import TidemillError
+from tidemill.core.spec import Spec
+from tidemill.tasks.image_classification import learning
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
-from tidemill.training import determinism, features
+from tidemill.training import determinism, features, fingerprint
 from tidemill.training.fit import LAST, Outcome, fit
+from tidemill.training.params import Training
 
-SPEC = {"labels": ["dark", "light"], "splits": {"train": {"sha256": "a"}, "valid": {"sha256": "b"}}}
+SPEC: Spec = {"labels": ["dark", "light"], "splits": {"train": {"sha256": "a"}, "valid": {"sha256": "b"}}}
+CODE = fingerprint.code("image_classification", "resnet")
 
 
 class CountingBase(nn.Module):
@@ -61,14 +63,18 @@ def params(**values: Any) -> Training:
 def train(network: nn.Module, shards: features.Rows, training: Training, folder: Path, report: Any = None) -> Outcome:
     train_rows = Batches(shards["train"], training.batch, shuffle=True)
     valid_rows = Batches(shards["valid"], training.batch)
-    return fit(network, task, train_rows, valid_rows, training, folder, report or (lambda points: None))  # type: ignore[arg-type]
+    return fit(network, learning, train_rows, valid_rows, training, folder, report or (lambda points: None))
+
+
+def computed(base: nn.Module, shards: features.Rows, spec: Spec, cache: Path) -> features.Rows:
+    return features.computed(base, learning, params(), shards, spec, CODE, cache)
 
 
 @pytest.mark.parametrize("epochs", [1, 10])
 def test_the_base_sees_each_picture_once_however_many_epochs(tmp_path: Path, epochs: int) -> None:
     determinism.apply(params())
     network = Network(CountingBase())
-    found = features.computed(network.base, task, params(), tables(), SPEC, tmp_path / "features")  # type: ignore[arg-type]
+    found = computed(network.base, tables(), SPEC, tmp_path / "features")
     train(network.head, found, params(epochs=epochs), tmp_path / "checkpoints")
     assert network.base.seen == 100  # type: ignore[union-attr]
 
@@ -80,15 +86,15 @@ def test_a_head_trained_on_features_is_that_trained_behind_its_frozen_base(tmp_p
         network = Network(CountingBase())
         shards = tables()
         if cached:
-            shards = features.computed(network.base, task, params(), shards, SPEC, tmp_path / "features")  # type: ignore[arg-type]
+            shards = computed(network.base, shards, SPEC, tmp_path / "features")
         train(network.head if cached else network, shards, params(), tmp_path / f"checkpoints-{cached}")
         weights.append(network.head.state_dict())
     torch.testing.assert_close(weights[0], weights[1])
 
 
 def test_features_are_kept_for_the_same_base_and_rows_and_made_anew_for_others(tmp_path: Path) -> None:
-    def seen(base: CountingBase, spec: dict[str, Any]) -> int:
-        features.computed(base, task, params(), tables(), spec, tmp_path)  # type: ignore[arg-type]
+    def seen(base: CountingBase, spec: Spec) -> int:
+        computed(base, tables(), spec, tmp_path)
         return base.seen
 
     assert [seen(CountingBase(), SPEC), seen(CountingBase(), SPEC)] == [100, 0]
@@ -108,9 +114,9 @@ class Interrupted(CountingBase):
 
 def test_an_interrupted_run_of_the_base_leaves_nothing_half_done(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        features.computed(Interrupted(), task, params(), tables(), SPEC, tmp_path / "features")  # type: ignore[arg-type]
+        computed(Interrupted(), tables(), SPEC, tmp_path / "features")
     base = CountingBase()
-    found = features.computed(base, task, params(), tables(), SPEC, tmp_path / "features")  # type: ignore[arg-type]
+    found = computed(base, tables(), SPEC, tmp_path / "features")
     assert base.seen == 100
     assert [len(found["train"]), len(found["valid"])] == [70, 30]
 
@@ -124,13 +130,13 @@ def test_a_base_that_is_trained_has_no_features_to_keep() -> None:
 
 
 def test_augmentation_before_a_frozen_base_is_refused(tmp_path: Path) -> None:
-    augmented = params(augment=task.Augment(flip=True))
+    augmented = params(augment=learning.Augment(flip=True))
     with pytest.raises(TidemillError, match=r"set model\.unfreeze to 1 or more, or augment to null"):
-        features.computed(CountingBase(), task, augmented, tables(), SPEC, tmp_path)  # type: ignore[arg-type]
+        features.computed(CountingBase(), learning, augmented, tables(), SPEC, CODE, tmp_path)
 
 
-def test_augmented_training_goes_on_exactly_where_it_was_stopped(tmp_path: Path) -> None:
-    augment = task.Augment(crop=0.2, flip=True, rotation=10.0, colour=0.3, mixup=0.4)
+def test_augmented_training_resumes_exactly(tmp_path: Path) -> None:
+    augment = learning.Augment(crop=0.2, flip=True, rotation=10.0, colour=0.3, mixup=0.4)
     training = params(augment=augment, save_every=4)
 
     def weights(folder: Path, report: Any = None) -> torch.Tensor:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
-from tidemill.config import Schedule, Training
 from tidemill.training import schedules
+from tidemill.training.params import Schedule, Training
 
 
 def rates(params: Schedule, steps_per_epoch: int, epochs: int) -> list[float]:

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from tidemill import models
-from tidemill.config import Training
+from tidemill.core.spec import Spec
+from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params
-from tidemill.tasks import text_generation
+from tidemill.tasks.text_generation import learning
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, matmul
 from tidemill.training.callbacks import _tokens
 from tidemill.training.fit import Outcome, fit
+from tidemill.training.params import Training
 from tidemill.training.utilisation import mfu, peak_memory
 
-SPEC = {"vocabulary": 50, "length": 8, "end": 0}
+SPEC: Spec = {"vocabulary": 50, "length": 8, "end": 0}
 SHAPE = Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.1)
 
 
@@ -35,10 +36,10 @@ def trained(folder: Path, **changed: object) -> Outcome:
     determinism.apply(params)
     drawn = np.random.default_rng(0).integers(0, 50, (40, 9)).astype(np.uint16)
     rows = MemoryShards({"tokens": drawn})
-    network = models.build(SHAPE, SPEC)
+    network = networks.build(SHAPE, SPEC)
     return fit(
         network,
-        text_generation,
+        learning,
         Batches(rows, params.batch, shuffle=True),
         Batches(rows, 8),
         params,
@@ -59,7 +60,7 @@ def test_float32_passes_its_own_bound_and_bfloat16_would_not(monkeypatch: pytest
     assert matmul.error("cpu") > 100 * matmul.BOUND
 
 
-def test_a_multiplication_that_is_not_exact_is_refused_out_loud(
+def test_a_multiplication_that_is_not_exact_is_refused_with_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(matmul, "error", lambda device: 2e-3)
@@ -83,12 +84,12 @@ def test_mixed_precision_trains_with_a_fused_optimizer_and_clipped_gradients(tmp
     assert trained(tmp_path / "fused", optimizer="adamw", **values).epochs == 1
     clipped = trained(tmp_path / "sgd", optimizer="sgd", lr=1.0, **values).network
     torch.manual_seed(0)
-    first = models.build(SHAPE, SPEC)
+    first = networks.build(SHAPE, SPEC)
     moved = [(one - other).norm() for one, other in zip(clipped.parameters(), first.parameters(), strict=True)]
     assert float(torch.stack(moved).norm()) == pytest.approx(1e-3, rel=0.01)
 
 
-def test_a_training_tells_its_tokens_a_second(tmp_path: Path) -> None:
+def test_a_training_measures_its_tokens_a_second(tmp_path: Path) -> None:
     outcome = trained(tmp_path)
     assert outcome.tokens_per_second == pytest.approx(8 * outcome.rows_per_second)
     assert outcome.mfu is None  # nobody states what this CPU can do at most
@@ -107,7 +108,7 @@ def test_the_peak_of_memory_counts_what_was_let_go_again() -> None:
 
 
 def test_utilisation_is_that_of_the_published_formula() -> None:
-    network = models.build(Params(name="gpt2"), {"vocabulary": 50257, "length": 1024})
+    network = networks.build(Params(name="gpt2"), {"vocabulary": 50257, "length": 1024})
     weights = 124_439_808 - 1024 * 768
     params = Training.model_validate({"precision": "bf16"})
     assert network.flops_per_token == 6 * weights + 12 * 12 * 768 * 1024

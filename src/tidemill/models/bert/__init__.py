@@ -1,32 +1,38 @@
-"""BERT: a Transformer encoder that reads a text both ways, with a head for spans or for labels."""
+"""BERT: a bidirectional Transformer encoder, with a head for spans or for labels."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tidemill.config import Fraction
-from tidemill.config import Params as Block
-from tidemill.models._pretrained import Pretrained
+from tidemill.core.params import Fraction
+from tidemill.core.params import Params as Block
+from tidemill.core.pinned import PinnedFile
+from tidemill.core.spec import Kind
+
+ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"), ("token windows", "span"))
 
 
 class Params(Block):
-    """The shape of the encoder (the defaults are those of MiniLM-L6), and where its first weights come from."""
+    """The shape of the encoder (the defaults are those of MiniLM-L6), and where its initial weights come from."""
 
     name: Literal["bert"]
     layers: int = Field(default=6, ge=1)
+    """Layers of attention."""
     width: int = Field(default=384, ge=1)
+    """Width of the vector of a token."""
     heads: int = Field(default=12, ge=1)
+    """Attention heads of a layer; they share its width."""
     feed_forward: int = Field(default=1536, ge=1)
     """Width of the hidden layer between two attentions."""
     positions: int = Field(default=512, ge=1)
-    """Tokens of the longest text it can read."""
+    """Tokens of the longest text that it can read."""
     dropout: Fraction = 0.1
-    """Share of the embedded and added values that are left out in training."""
+    """Share of the embeddings and residual updates that are dropped in training."""
     attention_dropout: Fraction = 0.1
-    """Share of the attention that is left out in training; at 0 a kernel that is faster by half can be used."""
+    """Share of the attention weights that are dropped in training; 0 allows a kernel that is faster by half."""
     frozen: int = Field(default=0, ge=0)
-    """Lowest layers that keep their first weights, and the embeddings with them; 0 trains everything."""
-    pretrained: Pretrained | None = None
+    """Lowest layers that keep their initial weights, and the embeddings with them; 0 trains everything."""
+    pretrained: PinnedFile | None = None
     """Weights of a BERT of this shape; null starts from random ones."""
 
     @model_validator(mode="after")

@@ -1,12 +1,12 @@
-"""The network as a folder of Hugging Face's: the weights as they are, since the names are the same, and `config.json`."""
+"""The network in Hugging Face's format: the weights as they are, since their names are the same, and `config.json`."""
 
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, write_json
 from tidemill.models.bert import Params
 from tidemill.models.bert.network import NORM_EPSILON, LabelBert, SpanBert, load_pretrained
 
@@ -21,7 +21,7 @@ def save(network: SpanBert | LabelBert, params: Params, folder: Path) -> None:
 
 
 def load(network: SpanBert | LabelBert, folder: Path) -> None:
-    """Take the weights of a folder that any of the library's BERT models wrote.
+    """Load the weights of a folder that any BERT of `transformers` saved.
 
     Raises:
         TidemillError: it is not the folder of a BERT, or of one of another shape.

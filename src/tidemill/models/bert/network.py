@@ -1,28 +1,28 @@
 """BERT as a torch module (Devlin et al., 2019, "BERT: Pre-training of Deep Bidirectional Transformers").
 
-Every parameter is named as in Hugging Face's `BertForQuestionAnswering` and `BertForSequenceClassification`, so that
-weights of either house load in the other. Shapes in comments: B rows, L tokens, H heads, D width.
+Every parameter is named as in Hugging Face's `BertForQuestionAnswering` and `BertForSequenceClassification`, so that the
+weights of either load in the other. Shapes: B rows, T tokens, N heads, D width.
 """
-
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from tidemill.errors import TidemillError
-from tidemill.models._attention import attend
+from tidemill.core.errors import TidemillError
+from tidemill.core.spec import Spec
 from tidemill.models.bert import Params
+from tidemill.models.common.attention import attend
 
+PRETRAINED_FILES = ("model.safetensors",)
 NORM_EPSILON = 1e-12
-INITIAL_SPREAD = 0.02
-"""Standard deviation of the first weights."""
+DEVIATION = 0.02
+"""Standard deviation of fresh weights."""
 
 
-def build(params: Params, spec: dict[str, Any]) -> "SpanBert | LabelBert":
-    """Tokens (B, L), lengths (B,) and segments (B, L) to logits: (B, L, token_outputs) or (B, outputs).
+def build(params: Params, spec: Spec) -> "SpanBert | LabelBert":
+    """Return a network from tokens (B, T), lengths (B,) and segments (B, T) to logits.
 
-    The task decides by its spec which of the two heads it is.
+    They are (B, T, token_outputs) where the spec has `token_outputs`, else (B, outputs).
     """
     network: SpanBert | LabelBert
     if "token_outputs" in spec:
@@ -34,7 +34,7 @@ def build(params: Params, spec: dict[str, Any]) -> "SpanBert | LabelBert":
 
 
 def load_pretrained(network: "SpanBert | LabelBert", weights: dict[str, torch.Tensor]) -> None:
-    """Take weights of `BertModel`, of `BertFor…`, or of our own; a head comes along where it is of the same shape.
+    """Load weights of `BertModel`, of `BertFor…`, or of our own; a head is loaded where it has the same shape.
 
     Raises:
         TidemillError: they are not those of a BERT of this shape.
@@ -56,7 +56,7 @@ def load_pretrained(network: "SpanBert | LabelBert", weights: dict[str, torch.Te
 
 
 class SpanBert(nn.Module):
-    """An answer a token: for spans, whether one starts and whether one ends there."""
+    """Logits of each token (B, T, outputs): for spans, of one starting and of one stopping there."""
 
     def __init__(self, params: Params, vocabulary: int, outputs: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class SpanBert(nn.Module):
 
 
 class LabelBert(nn.Module):
-    """An answer a text, from what the encoder made of its first token, `[CLS]`."""
+    """Logits of each text (B, outputs), from the vector of its first token, `[CLS]`."""
 
     def __init__(self, params: Params, vocabulary: int, outputs: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class LabelBert(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Tokens to vectors (B, L, D), each knowing of all others of its row; padding is never looked at."""
+    """Tokens (B, T) to vectors (B, T, D), each attending to all tokens of its row but not to padding."""
 
     def __init__(self, params: Params, vocabulary: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
 
 
 class PooledEncoder(Encoder):
-    """Tokens to one vector a row (B, D), made of that of the first token."""
+    """Tokens (B, T) to one vector a row (B, D), computed from that of the first token."""
 
     def __init__(self, params: Params, vocabulary: int) -> None:
         super().__init__(params, vocabulary)
@@ -125,7 +125,7 @@ class Pooler(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """The sum of what a token is, where it stands and which of two texts it belongs to."""
+    """The sum of the embeddings of a token, its position and its segment."""
 
     def __init__(self, params: Params, vocabulary: int) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Layers(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then two dense layers with a GELU between; each is added to its input and normalised."""
+    """Attention, then two dense layers with a GELU between; each has a residual connection and is normalised."""
 
     def __init__(self, params: Params) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class Attention(nn.Module):
 
     def forward(self, hidden: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         query, key, value = (
-            part(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, L, D / H)
+            part(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, N, T, D / N)
             for part in (self.query, self.key, self.value)
         )
         dropout = self.dropout if self.training else 0.0
@@ -191,7 +191,7 @@ class Attention(nn.Module):
 
 
 class Added(nn.Module):
-    """A dense layer whose result is added to an earlier state and normalised."""
+    """A dense layer whose output is added to an earlier state and normalised."""
 
     def __init__(self, width: int, params: Params) -> None:
         super().__init__()
@@ -205,9 +205,9 @@ class Added(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """As in the paper: small normal weights, biases and the embedding of padding 0."""
+    """Initialise as in the paper: small normal weights; biases and the embedding of padding 0."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_SPREAD)
+        nn.init.normal_(module.weight, std=DEVIATION)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:

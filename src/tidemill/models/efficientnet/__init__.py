@@ -2,10 +2,13 @@
 
 from typing import Literal
 
-from tidemill.models._pretrained import Transfer
+from tidemill.core.spec import Kind
+from tidemill.models.common.pretrained import Transfer
+
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 
 
 class Params(Transfer):
-    """Its layers are fixed: those of the published weights."""
+    """The layers are fixed: those of the published weights."""
 
     name: Literal["efficientnet"]

@@ -1,24 +1,25 @@
 """EfficientNet-lite0 as a torch module.
 
-Against EfficientNet-B0 it has no squeeze-and-excitation, and ReLU6 in place of swish. Source: Liu, "Higher accuracy on
-vision models with EfficientNet-Lite" (2020), and the TensorFlow code it points to, from which come the padding and
-the numbers of the batch normalisation.
+Unlike EfficientNet-B0 it has no squeeze-and-excitation, and ReLU6 instead of swish. Source: Liu, "Higher accuracy on
+vision models with EfficientNet-Lite" (2020), and the TensorFlow code it links, from which come the padding and the
+constants of the batch norm.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from tidemill.models._transfer import Base, Normalised, Transfer, load_base, own_base
+from tidemill.core.spec import Spec
+from tidemill.models.common.transfer import Base, Normalised, Transfer, load_base, own_base
 from tidemill.models.efficientnet import Params
 
 PRETRAINED_FILES = ("model.safetensors", "efficientnet-lite0.pth")
 STEM, FEATURES = 32, 1280
 MEAN, DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
-"""What the published weights were trained with, for values from 0 to 1."""
+"""What the published weights are trained with, for values from 0 to 1."""
 
 
 class Stage(NamedTuple):
@@ -42,26 +43,30 @@ STAGES = (
 )
 
 
-def build(params: Params, spec: dict[str, Any]) -> Transfer:
-    """Pictures (rows, channels, height, width) with values from 0 to 1, to logits (rows, outputs)."""
+def build(params: Params, spec: Spec) -> Transfer:
+    """Return a network from pictures (B, C, H, W) with values from 0 to 1 to logits (B, outputs)."""
     return Transfer(EfficientBase(), spec["outputs"], params)
 
 
 def load_pretrained(network: Transfer, weights: dict[str, torch.Tensor]) -> None:
-    """Take the base from published weights, whose names are ours with underscores before them, or from our own."""
+    """Load the base from published weights, whose names are ours with underscores before them, or from our own.
+
+    Raises:
+        TidemillError: they are of another model.
+    """
     theirs = {".".join(part.lstrip("_") for part in name.split(".")): value for name, value in weights.items()}
     base = {name: value for name, value in theirs.items() if not name.startswith("fc.")}
     load_base(network, own_base(weights) or base)
 
 
 class SameConvolution(nn.Conv2d):
-    """A convolution without bias that pads as TensorFlow's "SAME": more after than before where it is uneven."""
+    """A convolution without bias, padded as TensorFlow's "SAME": one more after than before where the sum is odd."""
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inside, outside, kernel, stride, groups=groups, bias=False)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Values (rows, inside, height, width) to (rows, outside, height / stride, width / stride), rounded up."""
+        """Return values (B, outside, H / stride, W / stride), rounded up, for values (B, inside, H, W)."""
         (up, down), (left, right) = self._padding(values.shape[2]), self._padding(values.shape[3])
         if (up, left) == (down, right):  # no copy of the values
             return functional.conv2d(values, self.weight, None, self.stride, (up, left), groups=self.groups)
@@ -94,7 +99,7 @@ class Block(nn.Module):
         self.bn2 = _normalisation(stage.width)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Values (rows, inside, height, width) to (rows, stage.width, height / stride, width / stride)."""
+        """Return values (B, stage.width, H / stride, W / stride) for values (B, inside, H, W)."""
         wide = functional.relu6(self.bn0(self.expand_conv(values))) if self.expands else values
         wide = functional.relu6(self.bn1(self.depthwise_conv(wide)))
         narrow: torch.Tensor = self.bn2(self.project_conv(wide))
@@ -114,12 +119,12 @@ class EfficientBase(Base):
         self.conv_head, self.bn1 = SameConvolution(STAGES[-1].width, FEATURES, 1), _normalisation(FEATURES)
 
     def parts(self) -> Sequence[nn.Module]:
-        """The stem, each block, and the last convolution."""
+        """Return the stem, each block, and the last convolution."""
         stem, last = nn.ModuleList([self.conv_stem, self.bn0]), nn.ModuleList([self.conv_head, self.bn1])
         return [stem, *self.blocks, last]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Features (rows, width): the mean of each channel over the picture."""
+        """Return features (B, D): the mean of each channel over the picture."""
         values = functional.relu6(self.bn0(self.conv_stem(self.normalised(pixels))))
         for block in self.blocks:
             values = block(values)

@@ -7,9 +7,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tidemill.config import Fraction
-from tidemill.config import Params as Block
-from tidemill.models._pretrained import Pretrained
+from tidemill.core.params import Fraction
+from tidemill.core.params import Params as Block
+from tidemill.core.pinned import PinnedFile
+from tidemill.core.spec import Kind
+
+ACCEPTS: tuple[Kind, ...] = (("tokens", "next token"),)
 
 
 class Params(Block):
@@ -17,14 +20,17 @@ class Params(Block):
 
     name: Literal["gpt2"]
     width: int = Field(default=768, ge=1)
+    """Width of the vector of a token."""
     heads: int = Field(default=12, ge=1)
+    """Attention heads of a layer; they share its width."""
     layers: int = Field(default=12, ge=1)
+    """Layers of attention."""
     dropout: Fraction = 0.1
-    """Share of the embedded, attended and added values that are left out in training."""
-    pretrained: Pretrained | None = None
+    """Share of the embeddings, attention weights and residual updates that are dropped in training."""
+    pretrained: PinnedFile | None = None
     """Weights of a GPT-2 of this size, in Hugging Face's format; null starts from random ones."""
     compile: bool = False
-    """Whether training runs through `torch.compile`: a minute at the start, then faster on a GPU."""
+    """Whether training uses `torch.compile`: a minute at the start, then faster on a GPU."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "Params":

@@ -5,10 +5,10 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from tidemill.errors import TidemillError
-from tidemill.files import read_json, write_json
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import read_json, write_json
 from tidemill.models.gpt2 import Params
-from tidemill.models.gpt2.names import theirs
+from tidemill.models.gpt2.hugging_face_names import theirs
 from tidemill.models.gpt2.network import Decoder, load_pretrained
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -18,7 +18,7 @@ def save(network: Decoder, folder: Path, end: int) -> None:
     """Write a folder that `GPT2LMHeadModel.from_pretrained` reads.
 
     Args:
-        end: The id of the token between texts.
+        end: the id of the token between texts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_file(theirs(network.state_dict()), folder / WEIGHTS, metadata={"format": "pt"})
@@ -26,7 +26,7 @@ def save(network: Decoder, folder: Path, end: int) -> None:
 
 
 def load(folder: Path) -> Decoder:
-    """The decoder of a folder that `GPT2LMHeadModel.save_pretrained` wrote.
+    """Return the decoder in a folder that `GPT2LMHeadModel.save_pretrained` wrote.
 
     Raises:
         TidemillError: a file is missing, or the model is not a GPT-2 as published.

@@ -1,29 +1,33 @@
-"""The decoder as a torch module, in float32 the same as Hugging Face's `GPT2LMHeadModel`."""
+"""The decoder as a torch module, in float32 the same as Hugging Face's `GPT2LMHeadModel`.
+
+Shapes: B rows, T tokens, N heads, D width, V vocabulary.
+"""
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from tidemill.errors import TidemillError
-from tidemill.models._attention import attend
+from tidemill.core.errors import TidemillError
+from tidemill.core.spec import Spec
+from tidemill.models.common.attention import attend
 from tidemill.models.gpt2 import Params
-from tidemill.models.gpt2.names import ours
+from tidemill.models.gpt2.hugging_face_names import ours
 
+PRETRAINED_FILES = ("model.safetensors",)
 DEVIATION = 0.02
 """Standard deviation of fresh weights."""
 
 
-def build(params: Params, spec: dict[str, Any]) -> "Decoder":
-    """Tokens (rows, places) to logits of the token after each (rows, places, vocabulary)."""
+def build(params: Params, spec: Spec) -> "Decoder":
+    """Return a network from tokens (B, T) to logits of the token after each (B, T, V)."""
     return Decoder(params, spec["vocabulary"], spec["length"])
 
 
 def load_pretrained(network: "Decoder", weights: dict[str, torch.Tensor]) -> None:
-    """Give the network the weights of a GPT-2 of its size, as Hugging Face names them; of the places those that it has.
+    """Load the weights of a GPT-2 of the same size, as Hugging Face names them; of the positions, those that there are.
 
     Raises:
         TidemillError: they are not those of a GPT-2 of this size.
@@ -38,7 +42,7 @@ def load_pretrained(network: "Decoder", weights: dict[str, torch.Tensor]) -> Non
 
 
 class Cache:
-    """Keys and values of the tokens read so far, so that the next token costs one step instead of all again."""
+    """Keys and values of the tokens so far, so that the next token takes one step instead of all again."""
 
     def __init__(self, network: "Decoder", rows: int) -> None:
         shape = (rows, network.params.heads, network.length, network.params.width // network.params.heads)
@@ -47,7 +51,7 @@ class Cache:
         self.filled = 0
 
     def extended(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All keys and values of a layer, the new ones (rows, heads, places, width of a head) added."""
+        """Add new keys and values (B, N, T, D / N) to those of a layer, and return all of them."""
         end = self.filled + keys.shape[2]
         for kept, new in zip(self.layers[layer], (keys, values), strict=True):
             kept[:, :, self.filled : end] = new
@@ -56,7 +60,7 @@ class Cache:
 
 
 class Decoder(nn.Module):
-    """Embedded tokens and places, blocks of attention and feed-forward layers, and the token embedding as output.
+    """Embedded tokens and positions, blocks of attention and feed-forward layers, and the token embedding as output.
 
     The output layer shares the token embedding's weights. Fresh weights are normal with deviation 0.02, those that
     add to the residual path scaled by 1 / sqrt(2 · layers), as published.
@@ -74,25 +78,30 @@ class Decoder(nn.Module):
         self._initialise()
 
     def forward(self, tokens: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        """Logits (rows, places, vocabulary); with a cache, the tokens follow those it holds, and it takes them in.
+        """Return logits (B, T, V) of the token after each of the tokens (B, T).
 
-        Tokens are at most `length` places, those in the cache counted.
+        Args:
+            tokens: at most `length`, together with those in the cache.
+            cache: holds the tokens before these, and takes these in.
         """
         read = self._training_read() if self.training and self.params.compile else self._read
         return functional.linear(read(tokens, cache), self.tokens.weight)
 
     @property
     def flops_per_token(self) -> int:
-        """Of a training step, forward and backward: six a weight, twelve a layer for each place attended to."""
+        """Floating-point operations per token of a training step, forward and backward.
+
+        6 * weights + 12 * layers * width * length: Chowdhery et al., PaLM, 2022, appendix B.
+        """
         weights = sum(weights.numel() for weights in self.parameters()) - self.places.weight.numel()
         return 6 * weights + 12 * self.params.layers * self.params.width * self.length
 
     def cache(self, rows: int) -> Cache:
-        """An empty cache for so many texts."""
+        """Return an empty cache for a number of texts."""
         return Cache(self, rows)
 
     def _read(self, tokens: torch.Tensor, cache: Cache | None) -> torch.Tensor:
-        """States (rows, places, width) after the last block."""
+        """Return states (B, T, D) after the last block."""
         start = 0 if cache is None else cache.filled
         places = torch.arange(start, start + tokens.shape[1], device=tokens.device)
         states = self.dropout(self.tokens(tokens) + self.places(places))
@@ -104,7 +113,7 @@ class Decoder(nn.Module):
         return normed
 
     def _training_read(self) -> Callable[..., torch.Tensor]:
-        """Compiled at the first training step: a model that only answers never pays for it."""
+        """Compile at the first training step: a model that only predicts never pays for it."""
         if self._compiled is None:
             self._compiled = torch.compile(self._read)
         return self._compiled
@@ -119,7 +128,7 @@ class Decoder(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward layer, each normalised before and added to what it read."""
+    """Attention and feed-forward layer, each with normalised input and a residual connection."""
 
     def __init__(self, params: Params, layer: int) -> None:
         super().__init__()
@@ -129,14 +138,14 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(params)
 
     def forward(self, states: torch.Tensor, cache: Cache | None) -> torch.Tensor:
-        """States (rows, places, width) to such."""
+        """Return states (B, T, D) for such."""
         states = states + self.attention(self.attention_norm(states), cache)
         added: torch.Tensor = states + self.feed_forward(self.feed_forward_norm(states))
         return added
 
 
 class Attention(nn.Module):
-    """Causal self-attention of several heads."""
+    """Causal multi-head self-attention."""
 
     def __init__(self, params: Params, layer: int) -> None:
         super().__init__()
@@ -146,7 +155,7 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(params.dropout)
 
     def forward(self, states: torch.Tensor, cache: Cache | None) -> torch.Tensor:
-        """States (rows, places, width) to such, each place a mix of those up to it."""
+        """Return states (B, T, D) for such, each position attending to those up to it."""
         rows, places, width = states.shape
         by_head = self.inputs(states).view(rows, places, 3, self.heads, width // self.heads)
         queries, keys, values = by_head.permute(2, 0, 3, 1, 4)
@@ -166,7 +175,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers, four times as wide between, with the tanh form of GELU."""
+    """Two linear layers, four times as wide between, with the tanh approximation of GELU."""
 
     def __init__(self, params: Params) -> None:
         super().__init__()
@@ -175,13 +184,13 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(params.dropout)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """States (rows, places, width) to such."""
+        """Return states (B, T, D) for such."""
         output: torch.Tensor = self.dropout(self.output(functional.gelu(self.inputs(states), approximate="tanh")))
         return output
 
 
 def _seen(places: int, total: int, device: torch.device) -> torch.Tensor | None:
-    """Which keys each new place sees, shape (places, total); None where a flag says it or it is all of them."""
+    """Return which keys each new position attends to (places, total); None where it is all, or a flag of torch does."""
     if places in (1, total):
         return None
     return torch.ones(places, total, dtype=torch.bool, device=device).tril(total - places)

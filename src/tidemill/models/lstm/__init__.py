@@ -4,8 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from tidemill.config import Fraction
-from tidemill.config import Params as Block
+from tidemill.core.params import Fraction
+from tidemill.core.params import Params as Block
+from tidemill.core.spec import Kind
+
+ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"),)
 
 
 class Params(Block):
@@ -13,10 +16,14 @@ class Params(Block):
 
     name: Literal["lstm"]
     embedding: int = Field(default=50, ge=1)
+    """Width of the vector of a token."""
     hidden: int = Field(default=128, ge=1)
+    """Width of the state."""
     layers: int = Field(default=1, ge=1)
+    """LSTM layers, one on top of the other."""
     bidirectional: bool = False
+    """Whether a second LSTM reads the text backwards."""
     pooling: Literal["last", "max"] = "last"
-    """What stands for the text: the state after its last token, or the largest of each value over all tokens."""
+    """How states become one vector a text: the state after the last token, or the maximum of each value over all tokens."""
     dropout: Fraction = 0.0
-    """Share of the embedded and of the pooled values that are left out in training."""
+    """Share of the embedded and of the pooled values that are dropped in training."""

@@ -1,24 +1,26 @@
 """The recurrent classifier as a torch module."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
+from tidemill.core.spec import Spec
 from tidemill.models.lstm import Params
 
+PRETRAINED_FILES = ()
+load_pretrained = None
 
-def build(params: Params, spec: dict[str, Any]) -> "RecurrentClassifier":
-    """Tokens (rows, length) and their lengths (rows,) to logits (rows, outputs)."""
+
+def build(params: Params, spec: Spec) -> "RecurrentClassifier":
+    """Return a network from tokens (B, T) and lengths (B,) to logits (B, outputs)."""
     return RecurrentClassifier(params, spec["vocabulary"], spec["outputs"])
 
 
 class RecurrentClassifier(nn.Module):
     """Embedding, LSTM, pooling, linear layer.
 
-    Short rows are padded at their end and read together with the rest: what a forward LSTM says of the tokens before
-    the padding does not depend on it, and packing costs three times the time. A backward LSTM reads each row reversed
-    within its own length for the same reason.
+    Short rows are padded at their end and read together with the rest: the states of a forward LSTM before the padding
+    do not depend on it, and packing takes three times as long. A backward LSTM reads each row reversed within its own
+    length for the same reason.
     """
 
     def __init__(self, params: Params, vocabulary: int, outputs: int) -> None:
@@ -33,7 +35,7 @@ class RecurrentClassifier(nn.Module):
         self.head = nn.Linear(params.hidden * (2 if params.bidirectional else 1), outputs)
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Logits (rows, outputs)."""
+        """Return logits (B, outputs) for tokens (B, T) and lengths (B,)."""
         embedded = self.dropout(self.embedding(tokens))
         pooled = [self._pooled(self.forward_lstm(embedded)[0], lengths)]
         if self.backward_lstm is not None:
@@ -42,7 +44,7 @@ class RecurrentClassifier(nn.Module):
         return logits
 
     def _pooled(self, states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """States (rows, length, hidden) as one a row, the padding left out."""
+        """Pool states (B, T, D) to (B, D), ignoring the padding."""
         if self.pooling == "last":
             return states[torch.arange(len(states), device=states.device), lengths - 1]
         inside = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
@@ -50,7 +52,7 @@ class RecurrentClassifier(nn.Module):
 
 
 def _reversed(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Each row's values in reverse within its own length; the padding stays at the end."""
+    """Reverse each row of values (B, T, D) within its own length; the padding stays at the end."""
     place = torch.arange(values.shape[1], device=values.device)
     order = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
     return values.gather(1, order[:, :, None].expand_as(values))

@@ -4,8 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from tidemill.config import Fraction
-from tidemill.config import Params as Block
+from tidemill.core.params import Fraction
+from tidemill.core.params import Params as Block
+from tidemill.core.spec import Kind
+
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 
 
 class Params(Block):
@@ -15,5 +18,6 @@ class Params(Block):
     hidden: list[int] = Field(default=[512], min_length=1)
     """Width of each hidden layer."""
     activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    """Function after each hidden layer."""
     dropout: Fraction = 0.0
-    """Share of the hidden values that are left out in training."""
+    """Share of the hidden values that are dropped in training."""

@@ -2,17 +2,20 @@
 
 import math
 from itertools import pairwise
-from typing import Any
 
 from torch import nn
 
+from tidemill.core.spec import Spec
 from tidemill.models.mlp import Params
+
+PRETRAINED_FILES = ()
+load_pretrained = None
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def build(params: Params, spec: dict[str, Any]) -> nn.Sequential:
-    """Pictures (rows, channels, height, width) to logits (rows, outputs)."""
+def build(params: Params, spec: Spec) -> nn.Sequential:
+    """Return a network from pictures (B, C, H, W) to logits (B, outputs)."""
     widths = [math.prod(spec["shape"]), *params.hidden]
     layers: list[nn.Module] = [nn.Flatten()]
     for inside, outside in pairwise(widths):

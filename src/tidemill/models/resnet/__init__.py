@@ -4,7 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tidemill.models._pretrained import Transfer
+from tidemill.core.spec import Kind
+from tidemill.models.common.pretrained import Transfer
+
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 
 
 class Params(Transfer):
@@ -14,7 +17,8 @@ class Params(Transfer):
     depths: list[int] = Field(default=[3, 4, 6, 3], min_length=1)
     """Residual blocks of each stage."""
     widths: list[int] = Field(default=[256, 512, 1024, 2048], min_length=1)
-    """Channels that each stage gives."""
+    """Output channels of each stage."""
     stem: int = Field(default=64, ge=1)
     """Channels of the first convolution."""
     block: Literal["bottleneck", "basic"] = "bottleneck"
+    """Three convolutions a residual block (`bottleneck`) or two (`basic`)."""

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, tables, pinned files, params, plug-ins and intervals."""

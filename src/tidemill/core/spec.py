@@ -1,0 +1,41 @@
+"""What a model must know of its input, as `tokens.json` and the `config.json` of a model hold it."""
+
+from typing import Any, Literal, TypedDict
+
+Input = Literal["tokens", "token windows", "pixels"]
+"""Token ids (B, T); windows of a question and a context; or values (B, C, H, W) from 0 to 1."""
+Output = Literal["labels", "span", "next token"]
+"""Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary)."""
+Kind = tuple[Input, Output]
+"""What a task asks of a model. A model lists the kinds that it can do as `ACCEPTS`."""
+
+
+class Spec(TypedDict, total=False):
+    """Facts of the training rows that fix the shape of a network; a task sets those that it has."""
+
+    task: str
+    labels: list[str]
+    outputs: int
+    """Logits of a row: one for each label, or a single one for two labels."""
+    token_outputs: int
+    """Logits of a token."""
+    vocabulary: int
+    """Token ids."""
+    length: int
+    """Tokens seen at once."""
+    shape: list[int]
+    """Height, width and channels of a picture."""
+    end: int
+    """Id of the token between two texts."""
+    overlap: int
+    """Tokens of the context that two windows share."""
+    question: int
+    """Tokens of a question that are kept."""
+    answer: int
+    """Tokens of the longest answer."""
+    may_be_none: bool
+    """Whether some questions have no answer."""
+    tokenize: dict[str, Any]
+    """Params of the tokenize stage."""
+    splits: dict[str, Any]
+    """Rows, values and sha256 of the packed shards of each split."""

@@ -1,1 +1,0 @@
-"""From pinned raw files to clean, split, checked tables: fetching, formats, cleaning, splitting, expectations."""

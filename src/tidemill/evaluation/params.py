@@ -1,0 +1,37 @@
+"""Params of the evaluate stage."""
+
+from typing import Any
+
+from pydantic import Field
+
+from tidemill.core.intervals import Bootstrap
+from tidemill.core.params import Params, checked, read_block
+
+
+class Evaluate(Bootstrap):
+    """How the model is measured."""
+
+    probes: list[Any] = Field(default=[])
+    """Probes that only this data knows, beside those of the task: the `Params` of the task's `probes` module."""
+
+
+def read_evaluate(system: dict[str, Any], name: str, probe: type[Params]) -> Evaluate:
+    """Check the evaluate block of a system that `read_system` returned.
+
+    Args:
+        probe: what the task allows as an entry of `probes`.
+
+    Raises:
+        TidemillError: the block is missing, or a param is unknown or of a wrong type.
+    """
+    return with_probes(read_block(system, name, "evaluate", Evaluate), probe, f"systems.{name}")
+
+
+def with_probes(evaluate: Evaluate, probe: type[Params], where: str) -> Evaluate:
+    """Return the block with each of its probes checked against what the task allows.
+
+    Raises:
+        TidemillError: a param of a probe is unknown or of a wrong type.
+    """
+    probes = [checked(probe, one, f"{where}.evaluate.probes.{number}") for number, one in enumerate(evaluate.probes)]
+    return evaluate.model_copy(update={"probes": probes})

@@ -1,0 +1,1 @@
+"""The predictor: a model's folder in, predictions out."""

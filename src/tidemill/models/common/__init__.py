@@ -1,0 +1,1 @@
+"""What several models share, and the way from params to a network."""

@@ -1,0 +1,74 @@
+"""Weights that a training starts from, pinned by their hash, and how much of them it trains."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file
+from tidemill.core.params import Fraction, Params
+from tidemill.core.pinned import PinnedFile, pinned
+
+if TYPE_CHECKING:
+    import torch
+
+KEPT = Path(".tidemill/weights")
+"""Where weights published as a pickle are kept as safetensors."""
+
+
+class Transfer(Params):
+    """What the params of all models with a new head on a base share."""
+
+    pretrained: PinnedFile | None = None
+    """Weights of the base; null trains it from scratch."""
+    unfreeze: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """Blocks of the base that are trained, counted from its end; 0 trains the head alone, on features that are computed
+    once and cached."""
+    dropout: Fraction = 0.0
+    """Share of the features that are dropped in training, before the head."""
+
+    @model_validator(mode="after")
+    def _trained_or_pretrained(self) -> Self:
+        if self.pretrained is None and self.unfreeze != "all":
+            raise ValueError(
+                "a base without pretrained weights must be trained: set unfreeze to all, or name pretrained"
+            )
+        return self
+
+
+def read(pretrained: PinnedFile, names: tuple[str, ...], kept: Path = KEPT) -> "dict[str, torch.Tensor]":
+    """Return weights by name, from the first of these files that is there.
+
+    Args:
+        kept: the folder in which a pickle is kept as safetensors.
+
+    Raises:
+        TidemillError: there is no such file, its hash is another one, it is damaged, or it holds more than tensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = pinned(pretrained, names)
+    safe = file if file.suffix == ".safetensors" else _converted(file, kept / f"{pretrained.sha256}.safetensors")
+    try:
+        return load_file(safe)
+    except SafetensorError as error:
+        raise TidemillError(f"{safe} is not a whole safetensors file: {error}") from error
+
+
+def _converted(file: Path, kept: Path) -> Path:
+    """Convert the weights of a pickle to safetensors. Unpickling runs no code here: only tensors are allowed."""
+    import torch
+    from safetensors.torch import save_file
+
+    if not kept.exists():
+        try:
+            weights = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes can raise anything
+            raise TidemillError(
+                f"{file} holds more than weights, or is damaged: {' '.join(str(error).split())}"
+            ) from error
+        with finished_file(kept) as partial:
+            save_file({name: value.contiguous() for name, value in weights.items()}, partial)
+    return kept

@@ -1,0 +1,1 @@
+"""`tidemill new`: inspects data and proposes a system for it."""

@@ -1,0 +1,157 @@
+"""The whole of `params.yaml`, typed: each room's block, each plug-in's part of it, and whether they fit each other."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from tidemill.core import plugins
+from tidemill.core.errors import TidemillError
+from tidemill.core.params import PARAMS_FILE, Name, Params, checked, nearest, read_yaml
+from tidemill.core.spec import Kind
+from tidemill.evaluation.params import Evaluate, with_probes
+from tidemill.formats.common.source import Source
+from tidemill.models.common.params import check_model
+from tidemill.registry.params import Gates, with_limits
+from tidemill.rows.params import Ingest
+from tidemill.serving.params import Monitor
+from tidemill.sources.params import Download
+from tidemill.sweeping.params import Sweep
+from tidemill.tasks.common import encoding, learning
+from tidemill.tasks.common.probes import probe
+from tidemill.training.params import Training, with_augment
+from tidemill.validation.params import Validate
+
+
+class System(Params):
+    """One named model that somebody wants to keep improving.
+
+    Every block must be there, if only as `{}`: DVC can watch a param for changes only where it stands.
+    """
+
+    task: str
+    """A package of `tidemill/tasks/`."""
+    source: Source
+    """Where the rows come from."""
+    ingest: Ingest
+    """How rows are cleaned and split."""
+    validate_: Validate = Field(alias="validate")
+    """What must hold for the tables."""
+    tokenize: Any
+    """What only this task takes: the `Tokenize` of its `encoding` module."""
+    model: Any
+    """`name`, a package of `tidemill/models/`, and that package's `Params`."""
+    training: Training
+    """How the network is trained."""
+    evaluate: Evaluate
+    """How the model is measured."""
+    gates: Gates
+    """What a candidate must reach."""
+    sweep: Sweep | None = None
+    """Optional: no stage reads it."""
+    monitor: Monitor | None = None
+    """Optional: no stage reads it."""
+
+
+class Project(Params):
+    """The whole of `params.yaml`."""
+
+    sources: dict[Name, list[Download]] = Field(default={})
+    """What `tidemill fetch` downloads, by the folder under `data/` it goes to."""
+    systems: dict[Name, System]
+    """The models to build, by name."""
+    presets: dict[Name, System] = Field(default={})
+    """Further systems that no stage runs: `tidemill new NAME --preset PRESET` copies one to the systems."""
+
+
+def load_project(path: Path = PARAMS_FILE) -> Project:
+    """Read and check all params.
+
+    Raises:
+        TidemillError: the file is missing or is not YAML; a param is unknown, missing or of a wrong type; or a model
+            cannot do what its task asks. Every mistake is named with its path and, for a misspelt name, the nearest
+            valid one.
+    """
+    project = checked(Project, read_yaml(path), "")
+    blocks = {"systems": project.systems, "presets": project.presets}
+    complete = {
+        part: {name: with_plugins(f"{part}.{name}", system) for name, system in systems.items()}
+        for part, systems in blocks.items()
+    }
+    return project.model_copy(update=complete)
+
+
+def load_system(name: str, path: Path = PARAMS_FILE) -> System:
+    """Read and check all params, and return those of one system.
+
+    Raises:
+        TidemillError: as `load_project`, or there is no system of that name.
+    """
+    systems = load_project(path).systems
+    if name not in systems:
+        raise TidemillError(f"{path}: no system {name!r}{nearest(name, systems)}")
+    return systems[name]
+
+
+def with_values(name: str, system: System, values: dict[str, Any]) -> System:
+    """Return the system with other values at dotted paths (`training.lr`), checked as if they stood in params.yaml.
+
+    Raises:
+        TidemillError: there is no such param, or a value does not fit it.
+    """
+    raw = system.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for path, value in values.items():
+        *blocks, param = path.split(".")
+        block = raw
+        for part in blocks:
+            block = block.setdefault(part, {})
+        block[param] = value
+    where = f"systems.{name}"
+    return with_plugins(where, checked(System, raw, where))
+
+
+def with_plugins(where: str, system: System) -> System:
+    """Return the system with the params of its format, task and model checked by these.
+
+    Args:
+        where: its dotted path in `params.yaml`, for messages.
+
+    Raises:
+        TidemillError: a plug-in or a param of it does not exist, or the model cannot do what the task asks.
+    """
+    task = plugins.check_name("tasks", system.task, f"{where}.task")
+    part = encoding.of(task)
+    model = check_model(system.model, where)
+    _check_fit(task, part.KIND, model.name, where)
+    return system.model_copy(
+        update={
+            "source": _source(system.source, where),
+            "tokenize": checked(part.Tokenize, system.tokenize, f"{where}.tokenize"),
+            "model": model,
+            "training": with_augment(system.training, learning.of(task).Augment, where),
+            "evaluate": with_probes(system.evaluate, probe.of(task).Params, where),
+            "gates": with_limits(system.gates, where),
+            "sweep": system.sweep and _sweep(system.sweep, where),
+        }
+    )
+
+
+def _source(source: Source, where: str) -> Source:
+    name = plugins.check_name("formats", source.format, f"{where}.source.format")
+    options = checked(plugins.load("formats", name).Options, source.options, f"{where}.source.options")
+    return source.model_copy(update={"options": options})
+
+
+def _sweep(sweep: Sweep, where: str) -> Sweep:
+    plugins.check_name("sweeping.samplers", sweep.sampler, f"{where}.sweep.sampler")
+    return sweep
+
+
+def _check_fit(task: str, kind: Kind, model: str, where: str) -> None:
+    able = [name for name in plugins.names("models") if kind in plugins.load("models", name).ACCEPTS]
+    if model in able:
+        return
+    raise TidemillError(
+        f"{PARAMS_FILE}: {where}.model: {model} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
+        f"these models can: {', '.join(able) or 'none'}"
+    )

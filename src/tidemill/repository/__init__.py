@@ -1,0 +1,1 @@
+"""Git and DVC as commands: the one place that runs either."""

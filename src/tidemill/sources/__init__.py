@@ -1,0 +1,1 @@
+"""What `tidemill fetch` downloads, each file pinned by its hash."""

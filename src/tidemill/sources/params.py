@@ -1,0 +1,28 @@
+"""Params of `sources:`: what `tidemill fetch` downloads."""
+
+from pydantic import Field
+
+from tidemill.core.params import Params, Sha256
+
+
+class Member(Params):
+    """One file extracted from a downloaded archive."""
+
+    path: str
+    """Path inside the archive."""
+    sha256: Sha256
+    """Of the file taken out."""
+
+
+class Download(Params):
+    """One pinned file to download; its addresses are tried in order."""
+
+    from_: list[str] = Field(alias="from", min_length=1)
+    """`pypi:name==version`, `npm:name@version`, `deb:name=version`, `models:/name/version/…`, `https://…`, `s3://…` or a
+    local path."""
+    sha256: Sha256 | None
+    """null: the file changes over time; a fetch keeps the copy that is there, a retraining downloads it again."""
+    members: dict[str, Member] | None = None
+    """Files to extract from the archive, by their new names; null keeps the downloaded file itself."""
+    name: str | None = None
+    """The new name of the downloaded file, where no members are extracted."""

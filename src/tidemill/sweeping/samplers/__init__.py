@@ -1,0 +1,1 @@
+"""Samplers: one module a sampler, found by the name that `sweep.sampler` gives."""

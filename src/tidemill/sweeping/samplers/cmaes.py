@@ -1,0 +1,17 @@
+"""Covariance matrix adaptation (Hansen, 2016), for params that are numbers."""
+
+from typing import Any
+
+from optuna.samplers import BaseSampler, CmaEsSampler
+
+from tidemill.sweeping.params import Sweep
+
+
+def sampler(sweep: Sweep) -> BaseSampler:
+    """Return Optuna's sampler."""
+    return CmaEsSampler(seed=sweep.seed, warn_independent_sampling=False)
+
+
+def points(sweep: Sweep) -> list[dict[str, Any]] | None:
+    """Return None: each setting is chosen by the trials before it."""
+    return None

@@ -1,0 +1,110 @@
+"""Baselines of a task: what a model must beat, a trivial one and one made in seconds."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tidemill.core import plugins
+from tidemill.core.spec import Spec
+from tidemill.tasks.common.encoding import encode_labels
+
+HAN_OR_KANA = r"\u3040-\u30ff\u3400-\u9fff"
+TOKEN = rf"[{HAN_OR_KANA}]|[^\W{HAN_OR_KANA}]+|[^\w\s]"
+"""A character of Chinese or Japanese, which put no space between words; a word; or a sign, an emoji among them."""
+
+
+class BaselinesPart(Protocol):
+    """What `tasks/<task>/baselines.py` defines."""
+
+    def baselines(self, train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> dict[str, pd.DataFrame]:
+        """Return predictions for the test rows by the name of the baseline, with the columns that `metrics` needs."""
+
+
+def of(task: str) -> BaselinesPart:
+    """Return the baselines part of a task, by the task's name."""
+    part: BaselinesPart = plugins.load("tasks", task, "baselines")
+    return part
+
+
+def majority(train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+    """Predict the commonest label of the training rows for every test row, with each label's share as probability."""
+    shares = np.bincount(encode_labels(train, spec), minlength=len(spec["labels"])) / len(train)
+    return _predictions(test, np.tile(shares, (len(test), 1)), spec)
+
+
+def linear_text(train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+    """Predict by logistic regression on the TF-IDF of one to three consecutive tokens of column `text`."""
+    features, test_features = tfidf(train["text"], test["text"])
+    return _logistic(features, train, test_features, test, spec, penalty=0.1, steps=200)
+
+
+def tfidf(train: "pd.Series[str]", test: "pd.Series[str]") -> tuple[Any, Any]:
+    """Return sparse features (B, n-grams) of both, weighted as in the training texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    often_enough = 2 if len(train) >= 1000 else 1
+    vectorizer = TfidfVectorizer(
+        token_pattern=TOKEN, ngram_range=(1, 3), min_df=often_enough, sublinear_tf=True, dtype=np.float32
+    )
+    features = vectorizer.fit_transform(train)
+    return features, vectorizer.transform(test)
+
+
+def linear_pixels(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    spec: Spec,
+    pixels: Callable[[pd.DataFrame], NDArray[np.uint8]],
+) -> pd.DataFrame:
+    """Predict by logistic regression on pixels.
+
+    Args:
+        pixels: takes rows, returns their pixels (B, H, W, C).
+    """
+    features = _scaled(pixels(train))
+    return _logistic(features, train, _scaled(pixels(test)), test, spec, penalty=1.0, steps=30)
+
+
+def _scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return pixels (B, H, W, C) as values (B, H * W * C) from 0 to 1."""
+    flat = pixels.reshape(len(pixels), -1).astype(np.float32)
+    flat /= 255
+    return flat
+
+
+def _logistic(
+    train_features: Any,
+    train: pd.DataFrame,
+    test_features: Any,
+    test: pd.DataFrame,
+    spec: Spec,
+    penalty: float,
+    steps: int,
+) -> pd.DataFrame:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1 / penalty, max_iter=steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of the loss are not worth the wait
+        model.fit(train_features, encode_labels(train, spec))
+    probabilities = np.zeros((len(test), len(spec["labels"])))
+    probabilities[:, model.classes_] = model.predict_proba(test_features)
+    return _predictions(test, probabilities, spec)
+
+
+def _predictions(test: pd.DataFrame, probabilities: NDArray[np.float64], spec: Spec) -> pd.DataFrame:
+    best = probabilities.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "id": test["id"],
+            "label": test["label"],
+            "prediction": [spec["labels"][number] for number in best],
+            "confidence": probabilities[np.arange(len(best)), best],
+            "probabilities": list(probabilities),
+        }
+    )

@@ -1,0 +1,165 @@
+"""What `tidemill new` needs to know of a task: its columns, and the params that it starts with. No stage reads this."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import pandas as pd
+
+from tidemill.core import plugins
+from tidemill.core.errors import TidemillError
+
+Block = dict[str, Any]
+
+STEPS = 1000
+"""Optimizer steps that a proposed training takes, within its limits of epochs."""
+BATCH = 32
+LONGEST_LABEL = 100
+"""Characters."""
+KEPT_LENGTH = 0.95
+"""Share of the texts that fit into the proposed length whole."""
+SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of scripts that put no space between words."""
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a task needs, and how to find it in a table that calls it something else."""
+
+    name: str
+    aliases: str
+    """Words by which others name it, separated by spaces, the most likely first."""
+    fits: Callable[["pd.Series[Any]"], bool]
+    """Whether these values can be it."""
+    choose: Callable[[pd.DataFrame, Sequence[str]], str] | None = None
+    """Picks one of the columns that fit if none has a telling name; None: it must have one."""
+    separator: Callable[["pd.Series[Any]"], str | None] = field(default=lambda values: None)
+    """What separates values in a cell that holds several as one text; None where a cell is one value."""
+
+
+class Pinned(NamedTuple):
+    """The blocks of a system of the same task that builds on a pinned pretrained model: a new system can do so too."""
+
+    tokenize: Block
+    model: Block
+
+
+class Proposed(NamedTuple):
+    """Params for a new system, and what to report about them."""
+
+    params: Block
+    """`tokenize`, `model`, `training`, `gates` and, where the default does not suit the task, `ingest`."""
+    notes: list[str]
+
+
+class ProposalPart(Protocol):
+    """What `tasks/<task>/proposal.py` defines."""
+
+    COLUMNS: tuple[Column, ...]
+    """Columns that the task needs."""
+    PRIORITY: int
+    """Of the tasks whose columns a table has, the one with the highest priority is proposed."""
+    WHOLE_DOCUMENTS: bool
+    """Whether plain text is read a document a row, without a label."""
+
+    def labels(self, rows: pd.DataFrame) -> "pd.Series[Any] | None":
+        """Return every label of every row; None where rows have no labels."""
+
+    def propose(self, rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
+        """Return params for rows that have the columns of the task.
+
+        Raises:
+            TidemillError: nothing can be learned from these rows, or the task needs pinned weights and there are none.
+        """
+
+
+def of(task: str) -> ProposalPart:
+    """Return the proposal part of a task, by the task's name."""
+    part: ProposalPart = plugins.load("tasks", task, "proposal")
+    return part
+
+
+def is_text(values: "pd.Series[Any]") -> bool:
+    """Whether all are texts, and not all the same."""
+    present = values.dropna()
+    return bool(present.map(lambda value: isinstance(value, str)).all()) and present.nunique() > 1
+
+
+def is_label(values: "pd.Series[Any]") -> bool:
+    """Whether they are few short values, each of which recurs."""
+    present = values.dropna()
+    if not present.map(lambda value: isinstance(value, str) or pd.api.types.is_number(value)).all():
+        return False
+    written = present.astype(str)
+    return bool(written.nunique() <= max(2, len(written) / 5) and written.str.len().max() <= LONGEST_LABEL)
+
+
+def longest(rows: pd.DataFrame, fitting: Sequence[str]) -> str:
+    """Choose the column with the longest values on average."""
+    return max(fitting, key=lambda name: rows[name].map(len, na_action="ignore").mean())
+
+
+def fewest_values(rows: pd.DataFrame, fitting: Sequence[str]) -> str:
+    """Choose the column with the fewest different values, but at least two."""
+    return min(fitting, key=lambda name: (rows[name].nunique() < 2, rows[name].nunique()))
+
+
+TEXT = Column(
+    "text",
+    "text review content sentence comment body message tweet document article description prompt title",
+    is_text,
+    longest,
+)
+LABEL = Column(
+    "label", "label class category target sentiment topic tag intent rating stars score y", is_label, fewest_values
+)
+
+
+def check_labels(labels: "pd.Series[Any]") -> None:
+    """Refuse rows that all have the same label."""
+    if labels.nunique() < 2:
+        raise TidemillError(f"all {len(labels)} rows have the label {labels.iloc[0]!r}: a classifier needs two classes")
+
+
+def classifier(rows: pd.DataFrame, tokenize: Block, model: Block, training: Block) -> Block:
+    """Return params of a classifier: about `STEPS` steps, and a gate clearly above predicting the most frequent label."""
+    most_frequent = rows["label"].value_counts(normalize=True).iloc[0]
+    epochs = min(30, max(3, math.ceil(STEPS * BATCH / len(rows))))
+    return {
+        "tokenize": tokenize,
+        "model": model,
+        "training": {"epochs": epochs, "batch": BATCH, **training, "patience": 5},
+        "gates": {"thresholds": {"accuracy": threshold(most_frequent)}},
+    }
+
+
+def text_classifier(rows: pd.DataFrame) -> Proposed:
+    """Return params of an LSTM over texts, for rows with a `text` and one `label`."""
+    unit, length, note = text_lengths(rows["text"])
+    tokenize = {"unit": unit, "vocabulary": 10000, "length": length}
+    model = {"name": "lstm", "embedding": 50, "hidden": 128, "pooling": "max", "dropout": 0.2}
+    return Proposed(classifier(rows, tokenize, model, {"optimizer": "adam", "lr": 3e-3}), [note])
+
+
+def threshold(trivial: float) -> float:
+    """Return a gate for a metric, clearly above what a trivial prediction reaches."""
+    return math.floor(100 * min(0.95, trivial + 0.1)) / 100
+
+
+def text_lengths(texts: "pd.Series[Any]") -> tuple[str, int, str]:
+    """Return the unit that suits the script, the length in units that most texts keep within, and a note."""
+    texts = texts.dropna().astype(str)
+    letters = "".join(texts.head(1000))
+    spaceless = len(SPACELESS.findall(letters)) > 0.3 * max(1, sum(map(str.isalpha, letters)))
+    lengths = texts.str.len() if spaceless else texts.map(lambda text: len(WORD.findall(text)))
+    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
+    unit = "characters" if spaceless else "words"
+    measured = f"median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"
+    return (
+        unit,
+        kept,
+        f"texts: {measured}; the first {kept} are kept, all of {(lengths <= kept).mean():.0%} of the texts",
+    )

@@ -1,0 +1,103 @@
+"""Rows of a task: cleaned, in one form, and told apart.
+
+Evaluation and registration read this part as well, so what only the ingest stage needs (near copies, the description
+of a picture) is imported inside the functions that call it.
+"""
+
+from typing import Protocol
+
+import pandas as pd
+
+from tidemill.core import plugins, text
+from tidemill.core.errors import TidemillError
+from tidemill.core.labels import MOST_LABELS
+
+
+class RowsPart(Protocol):
+    """What `tasks/<task>/rows.py` defines."""
+
+    INPUTS: tuple[str, ...]
+    """Columns of a row's content, beside `id` and its target."""
+    TARGETS: tuple[str, ...]
+    """Columns of what is to be predicted; `("label",)` for most tasks."""
+
+    def normalise(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows with their content in its one form, the same in training and in service.
+
+        Raises:
+            TidemillError: a value cannot be read.
+        """
+
+    def clean(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Normalise the content; a row that cannot be used gets a sentence in column `reason`.
+
+        Raises:
+            TidemillError: nothing can be learned from these rows, e.g. all have the same label.
+        """
+
+    def content(self, rows: pd.DataFrame) -> "pd.Series[str]":
+        """Return the text or hash that makes two rows the same example: it names the row."""
+
+    def group(self, rows: pd.DataFrame) -> "pd.Series[str]":
+        """Return the text or hash shared by rows that must be in one split; `content` where a row stands alone."""
+
+    def near_copies(self, rows: pd.DataFrame, similarity: float) -> "pd.Series[str]":
+        """Return the name of a group for each row; rows that are near copies of each other share one."""
+
+
+def of(task: str) -> RowsPart:
+    """Return the rows part of a task, by the task's name."""
+    part: RowsPart = plugins.load("tasks", task, "rows")
+    return part
+
+
+def normalise_text(rows: pd.DataFrame) -> pd.DataFrame:
+    """Normalise column `text`: Unicode NFKC, no control characters, white space in one form."""
+    return rows.assign(text=rows["text"].fillna("").astype(str).map(text.normalised))
+
+
+def text_content(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the text itself."""
+    return rows["text"]
+
+
+def near_texts(rows: pd.DataFrame, similarity: float) -> "pd.Series[str]":
+    """Return a group name that texts with nearly the same shingles share."""
+    from tidemill.rows import near_copies
+
+    return near_copies.texts(rows["text"], similarity)
+
+
+def reject_empty(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give rows without any text a reason."""
+    return rows.assign(reason=rows["reason"].mask(rows["reason"].isna() & rows["text"].eq(""), "no text"))
+
+
+def clean_labels(rows: pd.DataFrame) -> pd.DataFrame:
+    """Make each label a text; a row without one gets a reason.
+
+    Raises:
+        TidemillError: the labels are none at all, one only, nearly one a row, or more than `MOST_LABELS`.
+    """
+    labels = rows["label"].astype("str").str.strip()
+    absent = rows["reason"].isna() & (labels.isna() | labels.eq(""))
+    rows = rows.assign(label=labels, reason=rows["reason"].mask(absent, "no label"))
+    _check_classes(rows.loc[rows["reason"].isna(), "label"])
+    return rows
+
+
+def _check_classes(labels: "pd.Series[str]") -> None:
+    counts = labels.value_counts()
+    if labels.empty:
+        raise TidemillError("no row has a label: name the column that holds it in source.columns.label")
+    if len(counts) == 1:
+        raise TidemillError(f"all {len(labels)} labelled rows are {counts.index[0]!r}: a classifier needs two classes")
+    if counts.max() == 1 or len(counts) > len(labels) / 2:
+        raise TidemillError(
+            f"{len(labels)} rows have {len(counts)} different labels ({', '.join(map(repr, counts.index[:3]))}, …): "
+            "too few rows for each; is source.columns.label the right column?"
+        )
+    if len(counts) > MOST_LABELS:
+        raise TidemillError(
+            f"{len(counts):,} labels, but at most {MOST_LABELS:,} can be told apart: merge the rare ones"
+        )

@@ -1,0 +1,135 @@
+"""Encoding: a question and its context cut into windows of tokens.
+
+A long context is read in windows that overlap, each with the whole question before it (Devlin et al., 2019):
+`[CLS] question [SEP] part of the context [SEP]`. A window without the answer points at `[CLS]`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from tidemill.core.params import Params
+from tidemill.core.pinned import PinnedFile
+from tidemill.core.spec import Kind, Spec
+from tidemill.tasks.common.encoding import token_dtype
+from tidemill.tokens import tokenizers
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+KIND: Kind = ("token windows", "span")
+SPECIAL = 3
+"""Tokens of a window that are neither question nor context."""
+
+Columns = dict[str, Any]
+
+
+class Tokenize(Params):
+    """How a question and its context become windows of tokens."""
+
+    tokenizer: PinnedFile
+    """Folder or hub id of a WordPiece tokenizer: `tokenizer.json` or `vocab.txt`."""
+    length: int = Field(default=384, ge=8)
+    """Tokens of a window."""
+    overlap: int = Field(default=128, ge=0)
+    """Tokens of the context that two windows share."""
+    question: int = Field(default=64, ge=1)
+    """Tokens of a question that are kept."""
+    answer: int = Field(default=30, ge=1)
+    """Tokens of the longest answer."""
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> "Tokenize":
+        if self.length <= self.question + SPECIAL + self.overlap:
+            raise ValueError(f"length {self.length} leaves no room for more than question and overlap")
+        return self
+
+
+def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":
+    """Return the tokenizer that the params name: a pretrained network knows the tokens of no other.
+
+    Raises:
+        TidemillError: it is missing, damaged or not the pinned one.
+    """
+    return tokenizers.wordpiece(params.tokenizer)
+
+
+def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenizer") -> Spec:
+    """Return vocabulary size, the sizes of the windows, and whether some questions have no answer."""
+    return {
+        "vocabulary": tokenizer.get_vocab_size(),
+        "token_outputs": 2,
+        "may_be_none": any((block["answers"].map(len) == 0).any() for block in blocks),
+        "length": params.length,
+        "overlap": params.overlap,
+        "question": params.question,
+        "answer": params.answer,
+    }
+
+
+def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> Columns:
+    """Return the windows of each row, one after another, as columns of a shard.
+
+    `tokens`, with the place of each in the context, from `begins` up to `ends` in characters; `windows`, the length of
+    each; `head`, tokens before the context; `text`, the context in UTF-8; and, where the rows have answers, the places
+    in each window where the answer `starts` and `stops`, both 0 where it holds none.
+    """
+    questions = tokenizer.encode_batch(rows["question"].tolist(), add_special_tokens=False)
+    contexts = tokenizer.encode_batch(rows["context"].tolist(), add_special_tokens=False)
+    answers = rows["answers"] if "answers" in rows else [None] * len(rows)
+    parts = zip(questions, contexts, rows["context"], answers, strict=True)
+    found = [_row(*part, tokenizer=tokenizer, spec=spec) for part in parts]
+    columns: Columns = {name: [row[name] for row in found] for name in found[0]}
+    return columns | {"head": np.array(columns["head"], np.int32)}
+
+
+def _row(
+    question: "Encoding", context: "Encoding", text: str, answers: Any, tokenizer: "Tokenizer", spec: Spec
+) -> Columns:
+    first, last = (tokenizer.token_to_id(token) for token in (tokenizers.FIRST, tokenizers.LAST))
+    head = [first, *question.ids[: spec["question"]], last]
+    places = np.array(context.offsets, np.uint32).reshape(-1, 2)
+    parts = list(_parts(len(context.ids), spec["length"] - len(head) - 1, spec["overlap"]))
+    dtype = token_dtype(spec)
+    columns: Columns = {
+        "tokens": np.concatenate([np.array([*head, *context.ids[part], last], dtype) for part in parts]),
+        "begins": np.concatenate([_framed(places[part, 0], len(head)) for part in parts]),
+        "ends": np.concatenate([_framed(places[part, 1], len(head)) for part in parts]),
+        "windows": np.array([len(head) + len(places[part]) + 1 for part in parts], np.int32),
+        "head": len(head),
+        "text": np.frombuffer(text.encode(), np.uint8),
+    }
+    return columns if answers is None else columns | _targets(answers, places, parts, len(head))
+
+
+def _parts(tokens: int, room: int, overlap: int) -> Iterator[slice]:
+    """Yield the parts of a context that fit a window; each begins with the last `overlap` tokens of the one before."""
+    for start in range(0, max(1, tokens - overlap), room - overlap):
+        yield slice(start, min(start + room, tokens))
+
+
+def _framed(values: np.ndarray, head: int) -> np.ndarray:
+    """Put zeros for the head before the values of a window, and one for the last token after them."""
+    return np.pad(values, (head, 1))
+
+
+def _targets(answers: Any, places: np.ndarray, parts: list[slice], head: int) -> Columns:
+    first, last = _token_span(answers, places)
+    moves = [head - part.start if part.start <= first <= last < part.stop else None for part in parts]
+    spans = np.array([(0, 0) if move is None else (first + move, last + move) for move in moves], np.int32)
+    return {"starts": spans[:, 0], "stops": spans[:, 1]}
+
+
+def _token_span(answers: Any, places: np.ndarray) -> tuple[int, int]:
+    """Return first and last token of the answer that most annotators gave; (-1, -1) where there is none."""
+    spans = Counter((answer["start"], answer["start"] + len(answer["text"])) for answer in answers)
+    if not spans:
+        return -1, -1
+    (begin, end), _ = spans.most_common(1)[0]
+    first = int(np.searchsorted(places[:, 1], begin, side="right"))
+    last = int(np.searchsorted(places[:, 0], end, side="left")) - 1
+    return (first, last) if first <= last else (-1, -1)

@@ -1,0 +1,23 @@
+"""Learning: cross-entropy of the labels."""
+
+from typing import TYPE_CHECKING
+
+from tidemill.tasks.common import learning as common
+
+if TYPE_CHECKING:
+    import torch
+
+BUCKET = "tokens"
+PACKED = None
+Augment = None
+augment = None
+features = None
+
+
+def step(
+    network: "torch.nn.Module", batch: common.Batch, label_smoothing: float
+) -> tuple["torch.Tensor", dict[str, "torch.Tensor"]]:
+    """Return the cross-entropy of the labels, and accuracy."""
+    logits = network(batch["tokens"], batch["tokens_length"])
+    loss = common.cross_entropy(logits, batch["labels"], label_smoothing)
+    return loss, {"accuracy": common.accuracy(logits, batch["labels"])}

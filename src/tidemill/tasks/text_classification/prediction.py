@@ -1,0 +1,18 @@
+"""Prediction: the likeliest label of a text."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.spec import Spec
+from tidemill.tasks.common import prediction as common
+
+if TYPE_CHECKING:
+    import torch
+
+Options = None
+respond = None
+stream = None
+
+
+def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
+    """Return the likeliest label of each text, its probability, and those of all labels."""
+    return common.likeliest_labels(network(batch["tokens"], batch["tokens_length"]), spec)

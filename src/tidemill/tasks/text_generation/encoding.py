@@ -1,0 +1,77 @@
+"""Encoding: texts to byte-level tokens, with the end-of-text token between them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tidemill.core.params import Params
+from tidemill.core.pinned import PinnedFile, pinned
+from tidemill.core.spec import Kind, Spec
+from tidemill.tasks.common.encoding import token_dtype
+from tidemill.tokens import bpe
+from tidemill.tokens.shards import Ragged
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+KIND: Kind = ("tokens", "next token")
+
+
+class Tokenize(Params):
+    """How texts become tokens."""
+
+    tokenizer: PinnedFile | None = None
+    """A folder or hub id with a byte-level `tokenizer.json` or OpenAI's `vocab.bpe`; null fits one to the texts."""
+    vocabulary: int = Field(default=4096, ge=bpe.SMALLEST)
+    """Number of token ids of a fitted tokenizer."""
+    length: int = Field(default=256, ge=2)
+    """Tokens of the context that the model sees at once."""
+
+
+def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":
+    """Return the tokenizer that the params name, or one fitted to the training texts.
+
+    Raises:
+        TidemillError: the named tokenizer is missing, damaged or not the pinned one.
+    """
+    if params.tokenizer is not None:
+        return bpe.read(pinned(params.tokenizer, bpe.FILES))
+    return bpe.fit((text for block in blocks for text in block["text"]), params.vocabulary)
+
+
+def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenizer") -> Spec:
+    """Return vocabulary size, length of the context, and the id of the token between texts."""
+    end = tokenizer.token_to_id(bpe.END)
+    assert end is not None, "bpe gives no tokenizer without it"
+    return {"vocabulary": tokenizer.get_vocab_size(), "length": params.length, "end": end}
+
+
+def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> dict[str, Any]:
+    """Return ragged `tokens`, the end-of-text token before those of each text, and `bytes` (B,) of each text in UTF-8."""
+    texts = rows["text"].tolist()
+    dtype = token_dtype(spec)
+    parts = [_led(bpe.encode(tokenizer, piece), spec["end"], dtype) for piece in bpe.pieces(texts)]
+    return {"tokens": _joined(parts), "bytes": np.fromiter(map(_size, texts), np.int64, len(texts))}
+
+
+def _size(text: str) -> int:
+    """Return the bytes of a text in UTF-8; Python stores whether it is ASCII, so that most need not be encoded."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _led(texts: Ragged, first: int, dtype: type[np.unsignedinteger[Any]]) -> Ragged:
+    """Put one token before those of each text."""
+    offsets = texts.offsets + np.arange(len(texts.offsets))
+    own = np.ones(offsets[-1], np.bool_)
+    own[offsets[:-1]] = False
+    values = np.full(len(own), first, dtype)
+    values[own] = texts.values
+    return Ragged(values, offsets)
+
+
+def _joined(parts: list[Ragged]) -> Ragged:
+    offsets = np.cumsum(np.concatenate([[0], *(part.lengths for part in parts)]), dtype=np.int64)
+    return Ragged(np.concatenate([part.values for part in parts]), offsets)

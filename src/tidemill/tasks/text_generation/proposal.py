@@ -1,0 +1,41 @@
+"""What `tidemill new` proposes for texts to be continued."""
+
+import math
+
+import pandas as pd
+
+from tidemill.tasks.common import proposal
+from tidemill.tasks.common.proposal import Block, Pinned, Proposed
+
+COLUMNS = (proposal.TEXT,)
+PRIORITY = 10
+WHOLE_DOCUMENTS = True
+
+LARGE = 2_000_000
+"""Characters from which a larger vocabulary and fewer epochs serve better."""
+
+
+def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
+    """Texts to be continued have no labels."""
+    return None
+
+
+def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
+    """Propose a small GPT-2, trained from scratch."""
+    texts = rows["text"].astype(str)
+    _, length, note = proposal.text_lengths(texts)
+    is_large = int(texts.str.len().sum()) > LARGE
+    training: Block = {"epochs": 4 if is_large else 10, "batch": 16, "optimizer": "adamw", "lr": 2e-3}
+    training |= {"weight_decay": 0.1, "clip": 1.0, "schedule": {"name": "cosine", "warmup": 0.05, "floor": 0.05}}
+    params = {
+        "tokenize": {"vocabulary": 4096 if is_large else 1024, "length": min(256, max(32, _power_of_two(length)))},
+        "model": {"name": "gpt2", "width": 192, "heads": 6, "layers": 4, "dropout": 0.1},
+        "training": training,
+        "gates": {"thresholds": {"compression": 1.5}},
+    }
+    return Proposed(params, [note])
+
+
+def _power_of_two(length: int) -> int:
+    """Return the length, rounded up to a power of two."""
+    return 1 << math.ceil(math.log2(length))

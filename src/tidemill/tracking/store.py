@@ -1,0 +1,110 @@
+"""The tracking store: the one that `MLFLOW_TRACKING_URI` names, or SQLite in the project's own `.tidemill/mlflow/`.
+
+Nothing need be started or configured. Only `MlflowClient` is used.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+TRACKING_STORE = Path(".tidemill/mlflow/mlflow.db")
+
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # otherwise MLflow asks uv for a model's requirements; the lock files name them
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def connect() -> "MlflowClient":
+    """Return a client of the tracking store; create the store if the project has none."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    uri = store_uri()
+    if uri == _own_store_uri():
+        _create_own_store()
+    return MlflowClient(uri)
+
+
+def store_uri() -> str:
+    """Return the address of the tracking store, as MLflow's commands take it (`mlflow ui --backend-store-uri …`)."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store_uri()
+
+
+def store_folder() -> Path:
+    """Return the folder of the project's own store: `mlflow.db` and `artifacts/`."""
+    return project_root() / TRACKING_STORE.parent
+
+
+def project_root() -> Path:
+    """Return the working folder or, in a temporary copy where DVC runs an experiment, the project that was copied."""
+    here = Path.cwd()
+    copies = (folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps"))
+    return next((folder.parents[2] for folder in copies), here)
+
+
+def experiment_id(client: "MlflowClient", system: str) -> str:
+    """Return the MLflow experiment of a system; create it if there is none.
+
+    Raises:
+        TidemillError: the store does not respond.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_experiment_by_name(system)
+        return found.experiment_id if found else _new_experiment(client, system)
+    except MlflowException as error:
+        raise TidemillError(f"MLflow's store {store_uri()} cannot be used: {error.message.splitlines()[0]}") from error
+
+
+def runs(client: "MlflowClient", system: str, tag: str, value: str) -> "list[Run]":
+    """Return the runs of a system that carry a tag, the newest first."""
+    experiment = experiment_id(client, system)
+    return list(client.search_runs([experiment], f"tags.`{tag}` = '{value}'", order_by=["start_time DESC"]))
+
+
+def _new_experiment(client: "MlflowClient", system: str) -> str:
+    """Create an experiment. A server says where artifacts go; a bare database would leave them in the working folder."""
+    location = None if store_uri().startswith("http") else (store_folder() / "artifacts" / system).as_uri()
+    return str(client.create_experiment(system, artifact_location=location))
+
+
+def _own_store_uri() -> str:
+    return f"sqlite:///{store_folder() / TRACKING_STORE.name}"
+
+
+def _create_own_store() -> None:
+    """Create the SQLite file whole or not at all: two processes creating its tables at once would break each other's."""
+    from filelock import FileLock
+
+    database = store_folder() / TRACKING_STORE.name
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_suffix(".lock")):
+        if not database.exists():
+            with finished_file(database) as partial:
+                _create_tables(partial)
+
+
+def _create_tables(database: Path) -> None:
+    import warnings
+
+    from mlflow import MlflowClient
+
+    database.unlink(missing_ok=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # alembic's notes on MLflow's own old migrations
+        MlflowClient(f"sqlite:///{database}")

@@ -1,0 +1,97 @@
+"""Params of the train stage."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tidemill.core.errors import TidemillError
+from tidemill.core.params import PARAMS_FILE, Fraction, Params, checked, read_block
+
+
+class Schedule(Params):
+    """The learning rate over the steps: fixed, exponential decay per epoch, or linear warm-up and cosine."""
+
+    name: Literal["fixed", "decay", "cosine"] = "fixed"
+    warmup: Fraction = 0.0
+    """Share of all steps over which the rate rises from 0 (cosine only)."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Factor after each epoch (decay only)."""
+    floor: Fraction = 0.0
+    """Share of the learning rate that remains at the end (cosine only)."""
+
+
+class Training(Params):
+    """How the network is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the training rows."""
+    batch: Annotated[int, Field(ge=1)] = 32
+    """Rows of a batch."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients are summed for one step: a larger batch than fits in memory."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    """How a step follows from the gradients."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Learning rate at its highest; `schedule` lowers it."""
+    momentum: Fraction = 0.0
+    """For sgd only."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Weight decay as the optimizer defines it; for adamw decoupled from the gradients."""
+    schedule: Schedule = Schedule()
+    """How the learning rate changes over the steps."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """Largest gradient norm; null does not clip."""
+    label_smoothing: Fraction = 0.0
+    """Share of each target that is spread over all labels."""
+    augment: Any = None
+    """How training rows are changed at random in every epoch: the `Augment` of the task; null changes nothing."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a lower validation loss before training stops early; null never stops early."""
+    keep: Literal["last", "best"] = "best"
+    """Which weights are kept: those of the last epoch, or of the epoch with the lowest validation loss."""
+    seed: int = 0
+    """Of the initial weights and of every draw in training."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """What to train on; `auto` takes a GPU where there is one."""
+    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """Number format of the arithmetic, by its bits; `bf16` and `16` keep the weights themselves in 32. `auto` is `bf16`
+    where the processor or GPU computes in it, else `32`; the model's `config.json` says which it was."""
+    """Bits of the arithmetic: float32, or mixed precision in bfloat16 or float16."""
+    matmul: Literal["highest", "medium"] = "highest"
+    """How torch may multiply float32 matrices. `medium` is faster on some CPUs and slower on others; where it is measured
+    to be less exact than float32 (`training/matmul.py`), the training says so and uses `highest`."""
+    determinism: Literal["bitwise", "tolerance", "fast"] = "bitwise"
+    """What a repetition may differ by: nothing (`bitwise`), rounding (`tolerance`), or anything (`fast`)."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads. They bear on the weights: a sum in another order ends in other bits. One is best for small networks and
+    leaves the other cores to other stages."""
+    save_every: Annotated[int, Field(ge=1)] = 200
+    """Steps between two checkpoints: what a kill can lose."""
+    log_every: Annotated[int, Field(ge=1)] = 20
+    """Steps between two points of the training curve."""
+
+
+def read_training(system: dict[str, Any], name: str, augment: type[Params] | None) -> Training:
+    """Check the training block of a system that `read_system` returned.
+
+    Args:
+        augment: what the task allows as `augment`; None where it has no augmentation.
+
+    Raises:
+        TidemillError: the block is missing, or a param is unknown or of a wrong type.
+    """
+    return with_augment(read_block(system, name, "training", Training), augment, f"systems.{name}")
+
+
+def with_augment(training: Training, augment: type[Params] | None, where: str) -> Training:
+    """Return the training with its `augment` checked against what the task allows.
+
+    Raises:
+        TidemillError: the task has no augmentation, or a param of it is unknown or of a wrong type.
+    """
+    if training.augment is None:
+        return training
+    if augment is None:
+        raise TidemillError(f"{PARAMS_FILE}: {where}.training.augment: this task has no augmentation; write null")
+    block = checked(augment, training.augment, f"{where}.training.augment")
+    return training.model_copy(update={"augment": block})

@@ -1,0 +1,1 @@
+"""Expectations of the ingested tables, checked by Great Expectations."""

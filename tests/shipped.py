@@ -1,0 +1,78 @@
+"""The project as it ships, all six systems on their real data, shortened by params alone."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.projects import ROOT, Project
+
+STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
+TRACER = Path(__file__).with_name("trace_stage.py")
+SHORTENED: dict[str, dict[str, Any]] = {
+    "digits": {"training.epochs": 1, "sweep.trials": 2},
+    "sentiment": {"training.epochs": 1, "tokenize.length": 20},
+    "photos": {"training.epochs": 1, "tokenize.size": [32, 32]},
+    "assistant": {"source.options.limit": 80},
+    "stories": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
+    "poems": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
+}
+"""By system, other values of params that make it quick; no gate is kept, for so short a training passes none."""
+
+Reading = dict[str, list[str]]
+"""What a stage read: `params`, `modules` and further `files` of the project."""
+
+
+def shipped_project(folder: Path, data: Path) -> Project:
+    """The tracked files in a repository of their own, with shortened params.
+
+    Args:
+        data: the fetched raw data, which is linked and not copied.
+    """
+    project = Project(folder)
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and name not in ("dvc.lock", "data.dvc", ".dvc/config"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "data").symlink_to(data, target_is_directory=True)
+    (folder / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
+    write_params(folder / "params.yaml", shortened(read_params(folder)))
+    project.commit()
+    return project
+
+
+def read_params(folder: Path) -> Any:
+    return YAML(typ="safe").load(folder / "params.yaml")
+
+
+def shortened(params: Any) -> Any:
+    """The params of the project with those of `SHORTENED`, no thresholds, and few bootstrap resamples."""
+    for name, values in SHORTENED.items():
+        system = params["systems"][name]
+        for path, value in {**values, "evaluate.resamples": 100, "gates.thresholds": {}}.items():
+            *blocks, last = path.split(".")
+            block = system
+            for part in blocks:
+                block = block.setdefault(part, {})
+            block[last] = value
+    return params
+
+
+def write_params(path: Path, params: Any) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        YAML().dump(params, stream)
+
+
+def trace(project: Project, stage: str, system: str) -> Reading:
+    """Run a stage by itself and return what it read."""
+    printed = project.run("python", str(TRACER), stage, system)
+    reading: Reading = json.loads(printed.splitlines()[-1])
+    return reading
+
+
