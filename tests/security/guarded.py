@@ -10,9 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow import MlflowClient
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 PASSWORDS = {name: secrets.token_urlsafe(16) for name in ("admin", "trainer", "reviewer", "visitor")}
 
@@ -47,11 +50,14 @@ def serving(folder: Path, store: str = "", people: str = "", app: str = "tidemil
             os.killpg(process.pid, 15)
 
 
-def become(name: str, server: str, patch: pytest.MonkeyPatch) -> MlflowClient:
+def become(name: str, server: str, patch: pytest.MonkeyPatch) -> "MlflowClient":
     """A client of an account, which everything that reads the environment uses from now on."""
+    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")  # its thread changes the environment while others read it
     patch.setenv("MLFLOW_TRACKING_URI", server)
     patch.setenv("MLFLOW_TRACKING_USERNAME", name)
     patch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS[name])
+    from mlflow import MlflowClient
+
     return MlflowClient(server)
 
 

@@ -79,7 +79,7 @@ CHANGES = (
     Allowed(f"POST {MODELS}/set-tag",             MANAGE, model, tag()),
     Allowed(f"DELETE {MODELS}/delete-tag",        MANAGE, model, tag()),
     Allowed(f"POST {MODELS}/alias",               EDIT,   model, alias(CHALLENGER)),
-    Allowed(f"DELETE {MODELS}/alias",             EDIT,   model, alias(CHALLENGER)),
+    Allowed(f"DELETE {MODELS}/alias",             MANAGE, model, alias(CHALLENGER)),
     Allowed(f"POST {MODELS}/alias",               MANAGE, model, alias(CHAMPION)),
     Allowed(f"DELETE {MODELS}/alias",             MANAGE, model, alias(CHAMPION)),
     # their versions
@@ -90,7 +90,6 @@ CHANGES = (
     Allowed(f"POST {VERSIONS}/set-tag",           EDIT,   model, claims_the_proposal),
     Allowed(f"POST {VERSIONS}/set-tag",           MANAGE, model, tag(DECISION_TAGS)),
     Allowed(f"POST {VERSIONS}/set-tag",           MANAGE, model, claims_the_decision),
-    Allowed(f"DELETE {VERSIONS}/delete-tag",      EDIT,   model, tag()),
     Allowed(f"DELETE {VERSIONS}/delete-tag",      MANAGE, model, tag({*DECISION_TAGS, DECIDED_BY_TAG})),
     # the decision log: append only, for administrators as well
     Allowed(f"POST {EXPERIMENTS}/create",         MANAGE, new_draft_of_log, without_location),
