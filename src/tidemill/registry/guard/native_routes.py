@@ -1,5 +1,6 @@
 """The guard of the routes that FastAPI serves beside Flask, which Flask's hooks do not see."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -17,8 +18,8 @@ def add_to(app: Any) -> None:
 
     The last in `user_middleware` is the innermost: MLflow's own, before it, has found out who asks.
     """
-    from starlette.middleware import Middleware
-    from starlette.routing import Mount
+    from fastapi.middleware import Middleware
+    from fastapi.routing import Mount
 
     native = [route for route in app.routes if not isinstance(route, Mount)]
     app.user_middleware.append(Middleware(NativeRoutes, routes=native))
@@ -33,21 +34,17 @@ class NativeRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403, or pass the request on."""
-        from anyio import to_thread
-        from starlette.responses import PlainTextResponse
-        from starlette.websockets import WebSocketClose
+        from fastapi.responses import PlainTextResponse
 
         if scope["type"] == "websocket":
-            await WebSocketClose()(scope, receive, send)
-        elif scope["type"] != "http" or not self._is_native(scope) or await to_thread.run_sync(self._allows, scope):
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] != "http" or not self._is_native(scope) or await asyncio.to_thread(self._allows, scope):
             await self.app(scope, receive, send)
         else:
             await PlainTextResponse(FORBIDDEN, 403)(scope, receive, send)
 
     def _is_native(self, scope: Scope) -> bool:
-        from starlette.routing import Match
-
-        return any(route.matches(scope)[0] is Match.FULL for route in self.routes)
+        return any(route.matches(scope)[0].name == "FULL" for route in self.routes)
 
     def _allows(self, scope: Scope) -> bool:
         from mlflow.exceptions import MlflowException
@@ -59,7 +56,7 @@ class NativeRoutes:
             return False
 
     def _read(self, scope: Scope) -> Request | None:
-        """The request by the first route that serves it, as FastAPI chooses."""
+        """The request by the first route that serves it, as FastAPI chooses; None where that cannot be told."""
         from fastapi.routing import iter_route_contexts
 
         for route in iter_route_contexts(self.routes):
