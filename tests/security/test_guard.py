@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 API, AJAX = "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"
 JSON = {"Content-Type": "application/json"}
+LOOKED_UP_FIRST = "POST /api/3.0/mlflow/review-queues/update"
+"""MLflow looks for the queue before the guard is asked, and there can be none: creating one is refused."""
 REFUSED_ROUTES = Path(__file__).parent / "refused_routes.txt"
 ENTRY = Entry(
     1,
@@ -152,7 +154,7 @@ def test_what_is_not_in_the_table_is_refused_to_administrators_as_well(registry:
         path = "/".join("x" if part.startswith("<") else part for part in rule.split("/"))
         paths = {path, path.replace("/api/", "/ajax-api/", 1)}  # some routes are served below one of the two only
         answers = [registry.ask("admin", method, one, json={"queue_id": "x"}) for one in paths]
-        assert "Permission denied" in [answer.text for answer in answers], route
+        assert route == LOOKED_UP_FIRST or "Permission denied" in [answer.text for answer in answers], route
         assert {answer.status_code for answer in answers} <= {403, 404, 405}, route
 
 
@@ -183,15 +185,9 @@ def test_renaming_a_model_and_making_another_of_its_name_does_not_move_the_champ
 def test_deleting_a_model_or_version_by_a_body_that_contradicts_the_query_is_refused(registry: Registry) -> None:
     """MLflow checks the query of a DELETE that is not declared as JSON, and deletes what the body names."""
     own = {"name": "toys"}
-    if registry.ask("trainer", "POST", f"{API}/registered-models/create", json=own).status_code != 200:
-        registry.ask("admin", "POST", f"{API}/registered-models/create", json=own)
-        grant = {
-            "username": "trainer",
-            "resource_type": "registered_model",
-            "resource_id": "toys",
-            "permission": "MANAGE",
-        }
-        assert registry.ask("admin", "POST", "/api/3.0/mlflow/users/permissions/grant", json=grant).status_code == 200
+    grant = {"username": "trainer", "resource_type": "registered_model", "resource_id": "toys", "permission": "MANAGE"}
+    for path, given in ((f"{API}/registered-models/create", own), ("/api/3.0/mlflow/users/permissions/grant", grant)):
+        assert registry.ask("admin", "POST", path, json=given).is_success
     for path, sent in {"registered-models/delete": {}, "model-versions/delete": {"version": "1"}}.items():
         body = json.dumps({"name": "digits", **sent})
         registry.refuses("trainer", "DELETE", f"{API}/{path}", params=own | sent, content=body)

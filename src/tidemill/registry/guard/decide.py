@@ -9,7 +9,11 @@ FORBIDDEN = "Permission denied"
 
 
 def is_allowed(request: Request) -> bool:
-    """Whether one line of the table allows a request."""
+    """Whether one line of the table allows a request.
+
+    Raises:
+        MlflowException: it names a run, an experiment or a version that does not exist.
+    """
     return any(_allows(line, request) for line in TABLE if line.route == request.route)
 
 
