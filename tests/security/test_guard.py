@@ -1,6 +1,7 @@
 """Attacks on the registry's guarded server: real accounts on a running server, and nothing they may not change changes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,13 +150,16 @@ def test_every_route_of_mlflow_is_either_in_the_table_or_known_to_be_refused(rou
 
 
 def test_what_is_not_in_the_table_is_refused_to_administrators_as_well(registry: Registry) -> None:
+    answered = {}
     for route in REFUSED_ROUTES.read_text().splitlines():
         method, rule = route.split(" ")
-        path = "/".join("x" if part.startswith("<") else part for part in rule.split("/"))
+        path = re.sub("<.+?>", "x", rule)
         paths = {path, path.replace("/api/", "/ajax-api/", 1)}  # some routes are served below one of the two only
         answers = [registry.ask("admin", method, one, json={"queue_id": "x"}) for one in paths]
-        assert route == LOOKED_UP_FIRST or "Permission denied" in [answer.text for answer in answers], route
-        assert {answer.status_code for answer in answers} <= {403, 404, 405}, route
+        statuses = {answer.status_code for answer in answers}
+        if "Permission denied" not in [answer.text for answer in answers] or not statuses <= {403, 404, 405}:
+            answered[route] = statuses
+    assert answered == {LOOKED_UP_FIRST: {404}}
 
 
 def test_graphql_only_reads() -> None:
