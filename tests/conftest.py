@@ -81,13 +81,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real raw data of the shipped systems, fetched as a user does; the user's download cache makes it quick."""
-    from tidemill.project.params import load_project
-    from tidemill.sources.fetch import fetch
+    """The real raw data of two shipped systems, fetched as a user does; the user's download cache makes it quick."""
+    return _fetched(tmp_path_factory.mktemp("data"), ["mnist", "reviews"])
 
-    folder = tmp_path_factory.mktemp("data")
-    fetch(load_project(ROOT / "params.yaml").sources, folder, ["mnist", "reviews"])
-    return folder
+
+@pytest.fixture(scope="session")
+def all_raw_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All sources of the shipped params.yaml, fetched as `raw_data` is."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("the novels come as a Debian package, and there is no apt-get here")
+    return _fetched(tmp_path_factory.mktemp("all-data"))
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +139,16 @@ def repository(new_repository: Callable[[str], DvcRepository], prefect_url: str)
     made = new_repository("repository")
     made.environment["PREFECT_API_URL"] = prefect_url
     return made
+
+
+def _fetched(folder: Path, names: list[str] | None = None) -> Path:
+    """Fetch sources of the shipped params.yaml, all of them if none is named; they are not added to any DVC cache."""
+    from tidemill.project.params import load_project
+    from tidemill.sources.fetch import fetch
+
+    sources = load_project(ROOT / "params.yaml").sources
+    fetch(sources, folder, names or list(sources))
+    return folder
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A small assistant through its stages: what it learns, what it says of odd input, and what its report shows."""
+"""A small assistant through its stages: what it learns, what it answers to odd input, and what its report shows."""
 
 import json
 import random
@@ -43,7 +43,7 @@ SYSTEM: dict[str, Any] = {
     "training": {"epochs": 15, "batch": 32, "lr": 0.003, "threads": 1},
     "evaluate": {
         "resamples": 100,
-        "behaviours": [
+        "probes": [
             {"name": "a town swapped", "replace": {"Oslo": "Rome", "Rome": "Oslo", "Lima": "Quito", "Quito": "Lima"}},
             {"name": "another animal asked for", "column": "question", "replace": {"animal": "plant"}},
             {
@@ -132,16 +132,16 @@ def test_each_test_row_has_its_prediction(made: Path) -> None:
     assert {"answers", "prediction", "confidence", "start", "end", "exact_match", "f1", "loss"} <= set(predictions)
 
 
-def test_the_report_and_the_card_tell_of_spans(made: Path) -> None:
+def test_the_report_and_the_card_show_spans(made: Path) -> None:
     page = (made / "evaluate" / "report.html").read_text()
     assert all(word in page for word in ("exact match", "opening baseline", "lexical baseline", "is <span"))
-    assert "Class by class" not in page
+    assert "<h2>Classes</h2>" not in page
     assert "question_answering" in (made / "evaluate" / "model-card.md").read_text().replace("-", "_")
 
 
-def test_the_evaluation_tells_how_it_behaves(made: Path) -> None:
-    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["behaviours"]}
-    shares = {name: entry["behaved"]["value"] for name, entry in found.items() if entry["behaved"]}
+def test_the_probes_pass(made: Path) -> None:
+    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["probes"]}
+    shares = {name: entry["passed"]["value"] for name, entry in found.items() if entry["passed"]}
     edge = {name: share for name, share in shares.items() if found[name]["kind"] == "minimum function"}
     assert edge == dict.fromkeys(
         ["no question", "a very long question", "empty text", "short text", "very long text", "text in another script"],
@@ -153,7 +153,7 @@ def test_the_evaluation_tells_how_it_behaves(made: Path) -> None:
     assert shares["order of irrelevant sentences"] >= 0.7 and shares["a sentence of another text after it"] >= 0.5
     assert shares["a town swapped"] >= 0.9, "the answer is swapped with it"
     page = (made / "evaluate" / "report.html").read_text()
-    assert all(word in page for word in ("What must not matter", "a town swapped", "What it must get through"))
+    assert all(word in page for word in ("Changes that must not matter", "a town swapped", "Input that it must handle"))
 
 
 class TestInvariance:
@@ -210,7 +210,7 @@ class TestMinimumFunction:
     def test_an_empty_text_has_no_answer(self, ask: Any, context: str) -> None:
         assert ask(ASKS["town"], context) == ""
 
-    def test_no_answer_where_the_text_does_not_tell(self, ask: Any) -> None:
+    def test_no_answer_where_the_text_has_none(self, ask: Any) -> None:
         assert ask(ASKS["colour"], "The house stands in Oslo. A crow lives in it.") == ""
 
     def test_the_answer_is_found_far_into_a_long_text(self, ask: Any) -> None:

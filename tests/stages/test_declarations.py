@@ -10,7 +10,17 @@ from dvc.repo import Repo
 from tests.projects import Project
 from tests.shipped import SHORTENED, STAGES, Reading, shipped_project, trace
 
-NOT_AN_INPUT = ("params.yaml", ".tidemill", ".git", ".venv", "requirements", "dvc.lock", "dvc.yaml", "keys", "src/tidemill/py.typed")
+NOT_AN_INPUT = (
+    "params.yaml",
+    ".tidemill",
+    ".git",
+    ".venv",
+    "requirements",
+    "dvc.lock",
+    "dvc.yaml",
+    "keys",
+    "src/tidemill/py.typed",
+)
 """Read, but no input of a stage's outputs: params are declared one by one; the rest is DVC's and git's own, the tracking
 store, what lineage only records, and whose signatures count."""
 ORDER_ONLY = "artifacts/params-checked"
@@ -93,7 +103,8 @@ def test_nothing_is_declared_that_no_system_uses(readings: dict[str, Reading], d
             system: {
                 dep
                 for dep in deps
-                if dep != ORDER_ONLY and not any(covers(dep, path) for part in ("modules", "files") for path in used[system][part])
+                if dep != ORDER_ONLY
+                and not any(covers(dep, path) for part in ("modules", "files") for path in used[system][part])
             }
             for system, deps in by_system.items()
         }
@@ -106,7 +117,9 @@ def _shared_code(dependency: str) -> bool:
     return dependency.startswith("src/tidemill/")
 
 
-def test_every_declared_dependency_is_there(project: Project, readings: dict[str, Reading], declared: dict[str, Declared]) -> None:
+def test_every_declared_dependency_is_there(
+    project: Project, readings: dict[str, Reading], declared: dict[str, Declared]
+) -> None:
     assert readings
     missing = {dep for entry in declared.values() for dep in entry["deps"] if not (project.folder / dep).exists()}
     assert missing == set()

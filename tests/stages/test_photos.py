@@ -17,8 +17,6 @@ from tidemill.inference.predictor import Predictor
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 SLIGHT = ("a slight shift", "a little darker", "a little brighter", "mirrored", "half a picture of another class")
 SHAPE = {"depths": [1, 1], "widths": [16, 32], "stem": 8, "block": "basic"}
-
-
 OWN = [
     {"name": "mirrored", "mirror": True},
     {"name": "no light", "brightness": 0.0, "changes": True},
@@ -56,7 +54,7 @@ def system(pinned: dict[str, str], unfreeze: int | str, **training: Any) -> dict
         "tokenize": {"size": [24, 24], "channels": 3},
         "model": {"name": "resnet", **SHAPE, "pretrained": pinned, "unfreeze": unfreeze},
         "training": {"epochs": 5, "batch": 16, "lr": 0.02, "log_every": 4} | training,
-        "evaluate": {"resamples": 100, "behaviours": OWN},
+        "evaluate": {"resamples": 100, "probes": OWN},
         "gates": {},
     }
 
@@ -79,19 +77,19 @@ def test_a_damaged_picture_is_listed_and_the_rest_goes_on(project: Project) -> N
     assert sum(read_json(project.artifact("frozen", "ingest/profile.json"))["rows"].values()) == 150
 
 
-def test_a_frozen_base_runs_once_and_the_model_answers_for_pictures(project: Project) -> None:
-    said = [project.run("python", "-m", "pipelines.train", "frozen") for _ in range(2)]
-    assert ["computes the features" in words for words in said] == [True, False]
+def test_a_frozen_base_runs_once_and_the_model_predicts_pictures(project: Project) -> None:
+    printed = [project.run("python", "-m", "pipelines.train", "frozen") for _ in range(2)]
+    assert ["computing the features" in text for text in printed] == [True, False]
     project.stages("frozen", "evaluate")
     evaluation = read_json(project.artifact("frozen", "evaluate/evaluation.json"))
     assert evaluation["metrics"]["accuracy"]["value"] > 0.8
     report = project.artifact("frozen", "evaluate/report.html").read_text(encoding="utf-8")
-    strip = report.partition("What it finds")[2].partition("<h2>")[0]
+    strip = report.partition("Examples it gets right")[2].partition("<h2>")[0]
     assert [strip.count(f"<bdi>{colour}</bdi>") for colour in COLOURS] == [1, 1, 1] and strip.count("<img") == 3
-    behaved = {found["name"]: found["behaved"]["value"] for found in evaluation["behaviours"]}
-    assert {name for name, share in behaved.items() if share < 1} <= {"no light", "half covered", *SLIGHT}, behaved
-    assert all(behaved[name] > 0.8 for name in SLIGHT) and 0 < behaved["no light"] < 1
-    assert behaved.keys() >= {
+    shares = {found["name"]: found["passed"]["value"] for found in evaluation["probes"]}
+    assert {name for name, share in shares.items() if share < 1} <= {"no light", "half covered", *SLIGHT}, shares
+    assert all(shares[name] > 0.8 for name in SLIGHT) and 0 < shares["no light"] < 1
+    assert shares.keys() >= {
         "black",
         "white",
         "one pixel",
@@ -100,13 +98,11 @@ def test_a_frozen_base_runs_once_and_the_model_answers_for_pictures(project: Pro
         "another file format",
         "mirrored",
     }
-    assert "What it must get through" in report
+    assert "Input that it must handle" in report
     rows = pd.read_parquet(project.artifact("frozen", "ingest/test.parquet"))
-    answers = Predictor(project.artifact("frozen", "train/model")).predict(rows["image"].tolist())
-    assert (
-        answers["prediction"].tolist()
-        == pd.read_parquet(project.artifact("frozen", "evaluate/predictions.parquet"))["prediction"].tolist()
-    )
+    predicted = Predictor(project.artifact("frozen", "train/model")).predict(rows["image"].tolist())
+    evaluated = pd.read_parquet(project.artifact("frozen", "evaluate/predictions.parquet"))
+    assert predicted["prediction"].tolist() == evaluated["prediction"].tolist()
 
 
 def test_an_unfrozen_base_learns_from_augmented_pictures(project: Project) -> None:

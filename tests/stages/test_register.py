@@ -12,6 +12,7 @@ from tidemill.core.files import read_json
 from tidemill.registry import registration
 
 REPOSITORY = Path(__file__).parents[2]
+CODE = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def run_stage(project: Path, system: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=project,
-        env=settings | {"PYTHONPATH": str(REPOSITORY)},
+        env=settings | {"PYTHONPATH": CODE},
         capture_output=True,
         text=True,
         check=False,

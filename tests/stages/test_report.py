@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pipelines import evaluate, ingest, tokenize
-from tidemill.models.common import networks as models
-from tidemill.project.params import load_system
 from tidemill.core.files import read_json
+from tidemill.models.common import networks
+from tidemill.project.params import load_system
 from tidemill.training.fit import Outcome
 from tidemill.training.saving import save_model
 
@@ -66,7 +66,7 @@ def _write_model(folder: Path) -> None:
     torch.manual_seed(0)
     tokenizer = folder / "artifacts/reviews/tokenize/tokenizer.json"
     untrained = Outcome(
-        models.build(system.model, spec),
+        networks.build(system.model, spec),
         [],
         epochs=0,
         kept_epoch=0,
@@ -75,24 +75,25 @@ def _write_model(folder: Path) -> None:
         mfu=None,
         device="cpu",
     )
-    save_model(folder / "artifacts/reviews/train/model", untrained, system, spec, tokenizer)
+    model = folder / "artifacts/reviews/train/model"
+    save_model(model, untrained, system.task, system.model, system.training, spec, tokenizer)
     curves = "step,name,value\n1,train/loss,0.7\n2,train/loss,0.6\n2,val/loss,0.7\n"
     (folder / "artifacts/reviews/train/curves.csv").write_text(curves)
 
 
 def test_results_are_complete_and_agree(project: Path) -> None:
     found = read_json(project / RESULTS / "evaluation.json")
-    answers = pd.read_parquet(project / RESULTS / "predictions.parquet")
+    predictions = pd.read_parquet(project / RESULTS / "predictions.parquet")
     rows = pd.read_parquet(project / "artifacts/reviews/ingest/test.parquet")
-    assert answers["id"].to_list() == rows["id"].to_list()
-    assert list(answers) == ["id", "label", "prediction", "confidence", "probabilities", "loss"]
+    assert predictions["id"].to_list() == rows["id"].to_list()
+    assert list(predictions) == ["id", "label", "prediction", "confidence", "probabilities", "correct", "loss"]
     assert found["test_set"]["rows"] == len(rows)
-    accuracy = (answers["prediction"] == answers["label"]).mean()
+    accuracy = (predictions["prediction"] == predictions["label"]).mean()
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
     assert read_json(project / RESULTS / "metrics.json")["accuracy"] == found["metrics"]["accuracy"]["value"]
     assert set(found["baselines"]) == {"majority", "linear"}
     assert found["difference_to_linear"]["high"] < 0, "fresh weights are worse than a linear model"
-    assert {found["kind"] for found in found["behaviours"]} == {"invariance", "direction", "minimum function"}
+    assert {probe["kind"] for probe in found["probes"]} == {"invariance", "direction", "minimum function"}
     assert set(read_json(project / RESULTS / "latency.json")) == {"examples", "p50_ms", "p95_ms", "slowest"}
 
 
@@ -129,14 +130,14 @@ def test_test_rows_ingested_anew_but_not_packed_are_noticed(project: Path) -> No
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_report_in_a_browser(project: Path, browser: Any, width: int, colours: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=colours)
-    asked_for: list[str] = []
-    page.on("request", lambda request: asked_for.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.goto((project / RESULTS / "report.html").as_uri())
     shown = page.inner_text("body")
     for text in (HOSTILE, ARABIC, EMOJI, "good & fine", "falls short of the linear baseline"):
         assert text in shown
     assert page.evaluate("window.pwned") is None
-    assert [address for address in asked_for if not address.startswith(("file:", "data:"))] == []
+    assert [address for address in requested if not address.startswith(("file:", "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling of the page"
     ink, paper = (page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
     assert _contrast(ink, paper) >= 7, "readable text: WCAG 2.2, level AAA"
@@ -144,7 +145,7 @@ def test_the_report_in_a_browser(project: Path, browser: Any, width: int, colour
 
 
 def _contrast(first: str, second: str) -> float:
-    """Contrast ratio of two colours as a browser tells them, `rgb(1, 2, 3)`: WCAG 2.2, from 1 to 21."""
+    """Contrast ratio of two colours as a browser gives them, `rgb(1, 2, 3)`: WCAG 2.2, from 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,4 +1,4 @@
-"""A small storyteller through its stages: what it learns, what it says of odd prompts, and what its report shows."""
+"""A small storyteller through its stages: what it learns, how it continues odd prompts, and what its report shows."""
 
 import json
 import random
@@ -16,9 +16,9 @@ from tests.stages.in_process import run_stages, write_system
 from tidemill.cli import app
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
+from tidemill.inference.predictor import Predictor
 from tidemill.serving.live import Live
 from tidemill.serving.service import application
-from tidemill.inference.predictor import Predictor
 
 ROOT = Path(__file__).parents[2]
 SOUNDS = {"dog": "woof", "cat": "meow", "cow": "moo", "duck": "quack", "sheep": "baa"}
@@ -41,7 +41,7 @@ SYSTEM: dict[str, Any] = {
     },
     "evaluate": {
         "resamples": 100,
-        "behaviours": [
+        "probes": [
             {"name": "a name swapped", "replace": dict(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True))},
             {"name": "another sound", "replace": {"woof": "meow", "moo": "quack"}, "raises": "bits_per_byte"},
         ],
@@ -76,7 +76,8 @@ def predictor(made: Path) -> Predictor:
     return Predictor(made / "train" / "model")
 
 
-def told(predictor: Predictor, prompt: str, **options: Any) -> str:
+def continued(predictor: Predictor, prompt: str, **options: Any) -> str:
+    """The likeliest continuation of a prompt, whose probability must be one."""
     (row,) = predictor.predict([prompt], **{"temperature": 0.0, "new_tokens": 12, **options}).to_dict("records")
     assert 0 < row["confidence"] <= 1
     return str(row["prediction"])
@@ -104,16 +105,16 @@ def test_each_test_text_has_its_likelihood(made: Path) -> None:
     assert (predictions["nll"] > 0).all() and (predictions["tokens"] > 0).all()
 
 
-def test_the_report_and_the_card_tell_of_texts(made: Path) -> None:
+def test_the_report_and_the_card_show_texts(made: Path) -> None:
     page = (made / "evaluate" / "report.html").read_text(encoding="utf-8")
     assert all(word in page for word in ("bits per byte", "compressor baseline", "n-gram baseline"))
-    assert "Class by class" not in page
+    assert "<h2>Classes</h2>" not in page
     assert "compression" in (made / "evaluate" / "model-card.md").read_text(encoding="utf-8")
 
 
-def test_the_evaluation_tells_how_it_behaves(made: Path) -> None:
-    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["behaviours"]}
-    shares = {name: entry["behaved"]["value"] for name, entry in found.items()}
+def test_the_probes_pass(made: Path) -> None:
+    found = {entry["name"]: entry for entry in read_json(made / "evaluate" / "evaluation.json")["probes"]}
+    shares = {name: entry["passed"]["value"] for name, entry in found.items()}
     edge = ["empty", "short", "very long", "another script", "the token between texts"]
     assert [shares[name] for name in ("Windows line ends", "words in another order", *edge)] == [1.0] * 7
     assert shares["a name swapped"] >= 0.8 and shares["another sound"] >= 0.9
@@ -130,13 +131,12 @@ class TestInvariance:
         assert together == [predictor.predict([prompt], seed=3)["prediction"][0] for prompt in prompts]
 
     def test_line_ends_and_a_byte_order_mark(self, predictor: Predictor) -> None:
-        assert told(predictor, "\ufeffAnna in the barn\r\n\r\nAnna hears") == told(
-            predictor, "Anna in the barn\n\nAnna hears"
-        )
+        with_them = continued(predictor, "\ufeffAnna in the barn\r\n\r\nAnna hears")
+        assert with_them == continued(predictor, "Anna in the barn\n\nAnna hears")
 
     @pytest.mark.parametrize("name", NAMES)
     def test_a_name_swapped(self, predictor: Predictor, name: str) -> None:
-        assert told(predictor, f"{name} in the barn\n\n{name} hears the cat say").startswith(" meow.")
+        assert continued(predictor, f"{name} in the barn\n\n{name} hears the cat say").startswith(" meow.")
 
 
 class TestDirection:
@@ -144,38 +144,38 @@ class TestDirection:
 
     @pytest.mark.parametrize(("animal", "sound"), SOUNDS.items())
     def test_another_animal_says_something_else(self, predictor: Predictor, animal: str, sound: str) -> None:
-        assert told(predictor, f"Carl in the wood\n\nCarl hears the {animal} say").startswith(f" {sound}.")
+        assert continued(predictor, f"Carl in the wood\n\nCarl hears the {animal} say").startswith(f" {sound}.")
 
-    def test_another_seed_tells_another_story(self, predictor: Predictor) -> None:
-        found = {told(predictor, "Anna", temperature=1.0, new_tokens=40, seed=seed) for seed in range(4)}
+    def test_another_seed_gives_another_story(self, predictor: Predictor) -> None:
+        found = {continued(predictor, "Anna", temperature=1.0, new_tokens=40, seed=seed) for seed in range(4)}
         assert len(found) > 1
 
 
 class TestMinimumFunction:
-    """Odd prompts are gone on with, never an error. `told` itself holds the answer to that."""
+    """Odd prompts are continued, never an error. `continued` itself checks that."""
 
     @pytest.mark.parametrize(
         "prompt",
         ["", " ", "Anna", "Anna hears the dog say woof. " * 500, "秦川雄帝宅，", "שלום 🏠🏠", "<|endoftext|>", "\0"],
         ids=["empty", "blank", "short", "very long", "Chinese", "right to left", "the token between texts", "control"],
     )
-    def test_it_goes_on(self, predictor: Predictor, prompt: str) -> None:
-        told(predictor, prompt)
+    def test_it_continues(self, predictor: Predictor, prompt: str) -> None:
+        continued(predictor, prompt)
 
     def test_it_stops_where_asked(self, predictor: Predictor) -> None:
-        assert "." not in told(predictor, "Anna hears", stop=["."])
+        assert "." not in continued(predictor, "Anna hears", stop=["."])
 
     @pytest.mark.parametrize(
         "options", [{"temprature": 1.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"new_tokens": 0}], ids=str
     )
-    def test_a_wrong_option_is_told(self, predictor: Predictor, options: dict[str, float]) -> None:
+    def test_a_wrong_option_is_named(self, predictor: Predictor, options: dict[str, float]) -> None:
         (name,) = options
         with pytest.raises(TidemillError, match=f"the option '{name}'.*there are: new_tokens, temperature"):
             predictor.predict(["Anna"], **options)
 
 
 class TestRegistered:
-    """Once registered, it takes the options of a request by every way of asking."""
+    """Once registered, it takes the options of a request on every way."""
 
     PROMPT = "Carl in the wood\n\nCarl hears the cow say"
 
@@ -210,53 +210,46 @@ class TestRegistered:
     def test_by_the_command_line(self, tmp_path: Path, predictor: Predictor) -> None:
         prompts = tmp_path / "prompts.jsonl"
         prompts.write_text("".join(json.dumps({"text": self.PROMPT + tail}) + "\n" for tail in ("", " moo.")))
-        asked = ["predict", "models:/stories@challenger", str(prompts), "--option", "temperature=0"]
-        done = CliRunner().invoke(app, [*asked, "--option", "new_tokens=6", "--option", 'stop=["."]'])
+        command = ["predict", "models:/stories@challenger", str(prompts), "--option", "temperature=0"]
+        done = CliRunner().invoke(app, [*command, "--option", "new_tokens=6", "--option", 'stop=["."]'])
         assert done.exit_code == 0, done.output
         found = pd.read_json(tmp_path / "prompts.predictions.jsonl", lines=True)["prediction"]
         rows = pd.read_json(prompts, lines=True)
         expected = predictor.predict(rows, temperature=0.0, new_tokens=6, stop=["."])["prediction"]
         assert list(found) == list(expected) and found[0] == " moo"
 
-    def test_asked_once(self, predictor: Predictor) -> None:
-        asked = [
-            "ask",
-            "models:/stories@challenger",
-            self.PROMPT,
-            "--option",
-            "temperature=0",
-            "--option",
-            "new_tokens=6",
-        ]
-        expected = told(predictor, self.PROMPT, new_tokens=6)
-        assert CliRunner().invoke(app, asked).output == f"{expected}\n"
-        assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)["prediction"] == expected
-        wrong = CliRunner().invoke(app, [*asked, "a second text"])
-        assert str(wrong.exception) == "error: it takes 1: text; there are 2"
+    def test_one_row_on_the_command_line(self, predictor: Predictor) -> None:
+        options = ["--option", "temperature=0", "--option", "new_tokens=6"]
+        command = ["ask", "models:/stories@challenger", self.PROMPT, *options]
+        expected = continued(predictor, self.PROMPT, new_tokens=6)
+        assert CliRunner().invoke(app, command).output == f"{expected}\n"
+        assert json.loads(CliRunner().invoke(app, [*command, "--json"]).output)["prediction"] == expected
+        wrong = CliRunner().invoke(app, [*command, "a second text"])
+        assert str(wrong.exception) == "error: it takes 1 values, text; there are 2"
 
     def test_over_http_piece_by_piece(self, predictor: Predictor) -> None:
-        asked = {"rows": [{"text": self.PROMPT}], "options": {"temperature": 0, "new_tokens": 6}}
-        expected = told(predictor, self.PROMPT, new_tokens=6)
+        request = {"rows": [{"text": self.PROMPT}], "options": {"temperature": 0, "new_tokens": 6}}
+        expected = continued(predictor, self.PROMPT, new_tokens=6)
         live = Live("models:/stories@challenger", print)
         with TestClient(application(live, "127.0.0.1", refresh=60), base_url="http://127.0.0.1") as client:
             assert client.get("/health").json()["options"]["temperature"] == 0.8
-            assert client.post("/predict", json=asked).json()["answers"][0]["prediction"] == expected
-            with client.stream("POST", "/stream", json=asked) as response:
+            assert client.post("/predict", json=request).json()["answers"][0]["prediction"] == expected
+            with client.stream("POST", "/stream", json=request) as response:
                 pieces = list(response.iter_text())
             assert "".join(pieces) == expected
-            wrong = client.post("/stream", json={**asked, "options": {"temperature": -1}})
+            wrong = client.post("/stream", json={**request, "options": {"temperature": -1}})
             assert wrong.status_code == 422 and "the option 'temperature'" in wrong.json()["detail"]
             two = client.post("/stream", json={"rows": [{"text": "a"}, {"text": "b"}]})
             assert two.status_code == 422 and "to one row" in two.json()["detail"]
 
     @pytest.mark.parametrize(
-        ("option", "told"),
+        ("option", "message"),
         [("warmth=1", "the option 'warmth'"), ("temperature", "is not NAME=VALUE"), ("stop=[", "is not NAME=VALUE")],
     )
-    def test_a_wrong_option_on_the_command_line(self, tmp_path: Path, option: str, told: str) -> None:
+    def test_a_wrong_option_on_the_command_line(self, tmp_path: Path, option: str, message: str) -> None:
         prompts = tmp_path / "prompts.csv"
         prompts.write_text("text\nAnna\n")
         done = CliRunner().invoke(app, ["predict", "models:/stories@challenger", str(prompts), "--option", option])
         error = str(done.exception)
-        assert error.startswith("error: ") and told in error and "\n" not in error
+        assert error.startswith("error: ") and message in error and "\n" not in error
         assert [path.name for path in tmp_path.iterdir()] == ["prompts.csv"]

@@ -125,7 +125,9 @@ def test_a_long_text_is_shortened() -> None:
         ({"value": 0.01, "low": -0.01, "high": 0.03}, "cannot be told apart from the majority baseline: +0.010"),
     ],
 )
-def test_the_verdict_says_no_more_than_the_interval(hostile: Results, difference: dict[str, float], sentence: str) -> None:
+def test_the_verdict_says_no_more_than_the_interval(
+    hostile: Results, difference: dict[str, float], sentence: str
+) -> None:
     changed = replace(hostile, evaluation=hostile.evaluation | {"difference_to_majority": difference})
     assert sentence in verdict(changed)
     assert sentence in report.render(changed)
