@@ -41,6 +41,8 @@ class Stage:
     """Names of the limits it counts against: `meta: {limits: [gpu]}` in dvc.yaml."""
     metrics: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    after: tuple[str, ...] = ()
+    """Addresses of planned stages that it has to come after without depending on them."""
 
 
 Plan = dict[str, Stage]

@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from rich.console import Console
 
+from flows import durations
 from flows.graph import (
     Plan,
     Stage,
@@ -59,7 +60,7 @@ def train(
     """
     plan = read_plan(stages or (), downstream, force)
     at_once = jobs or os.cpu_count() or 1
-    schedule = Schedule(plan, at_once, limits or {}, keep_going)
+    schedule = Schedule(plan, at_once, limits or {}, keep_going, durations.expected(plan))
     try:
         outcomes = _run(
             plan,
@@ -103,6 +104,7 @@ def _run(plan: Plan, schedule: Schedule, force: bool, environment: dict[str, str
             runner.stop()
             for address in schedule.running:
                 futures[address].wait()
+            durations.remember({one: outcome.seconds for one, outcome in outcomes.items() if outcome.kind == "ran"})
 
 
 def _task(address: str) -> Task[..., Any]:
