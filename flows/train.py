@@ -77,8 +77,10 @@ def main(
     from httpx import TransportError
 
     from flows.pipeline import train
+    from flows.temporary_server import start_if_none_is_named
 
     try:
+        start_if_none_is_named()
         state = train(
             stages,
             downstream,

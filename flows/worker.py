@@ -41,7 +41,7 @@ POLL_SECONDS = 0.02
 """How often a lock that another holds is tried again; DVC's own half second would outlast many stages."""
 GRACE_SECONDS = 10.0
 """How long the processes of a cancelled stage may take to end by themselves."""
-IMPORTED_BY_STAGES: tuple[str, ...] = ()
+IMPORTED_BY_STAGES = ("dulwich.index", "dvc.rwlock", "dvc_data.hashfile.checkout", "dvc_data.hashfile.status")
 """Modules that DVC imports on its way through a stage: imported before the children are forked, they cost once."""
 
 
