@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.dvc_repositories import DvcRepository
 
 
+@pytest.mark.slow
 def test_eight_first_runs_at_once(new_repository: Callable[[str], DvcRepository]) -> None:
     repositories = [new_repository(f"repository{number}") for number in range(8)]
     for repository in repositories:

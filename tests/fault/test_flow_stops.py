@@ -52,14 +52,10 @@ def test_ending_a_flow_without_a_server(new_repository: NewRepository, number: s
     assert flow.returncode == 130, text
     wait_until_gone(child)
     assert_clean_and_able_to_go_on(repository)
-    assert not [one for one in psutil.process_iter() if belongs_to(one, flow.pid)]
-
-
-def belongs_to(process: psutil.Process, session: int) -> bool:
-    try:
-        return os.getsid(process.pid) == session
-    except ProcessLookupError:
-        return False
+    home = repository.environment["PREFECT_HOME"]
+    assert not [
+        one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get("PREFECT_HOME") == home
+    ]
 
 
 def test_cancelling_on_the_page(repository: DvcRepository, prefect_url: str) -> None:
