@@ -50,7 +50,8 @@ def copy(source: str, target: str, before: str = "", **more: Any) -> dict[str, A
 
 
 def test_a_frozen_stage_comes_after_what_it_reads(pair: Pair) -> None:
-    on_both(pair, first=copy("seed", "middle", "sleep 1; "), frozen=copy("middle", "end", frozen=True))
+    frozen = copy("middle", "end", frozen=True)
+    on_both(pair, start=copy("seed", "begun", "sleep 2; "), first=copy("begun", "middle"), frozen=frozen)
     for each in pair:
         each.write("end", "kept\n")
     run_both(pair)
