@@ -1,4 +1,4 @@
-"""DVC's graph as a plan: which stages to look at, in what order, and why each would run."""
+"""DVC's graph as a plan: which stages to look at, and in what order."""
 
 import difflib
 import logging
@@ -15,7 +15,10 @@ from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage
-from dvc.utils.serialize import load_yaml, modify_yaml
+from dvc.stage.cache import RunCacheNotSupported
+from pathspec.patterns.gitwildmatch import GitWildMatchPattern
+
+from flows.reasons import reasons_to_run
 
 BUSY_SECONDS = 1.0
 """How often DVC is asked again while another process runs a stage that uses the files."""
@@ -23,8 +26,12 @@ BUSY_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class SelectionError(Exception):
-    """A stage was asked for that is not there: one line with the nearest name that is."""
+class PlanError(Exception):
+    """The stages cannot be planned as asked for: one line that says why."""
+
+
+class SelectionError(PlanError):
+    """A stage or limit was asked for that is not there: one line with the nearest name that is."""
 
 
 @dataclass(frozen=True)
@@ -41,29 +48,57 @@ class Stage:
     """Names of the limits it counts against: `meta: {limits: [gpu]}` in dvc.yaml."""
     metrics: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    after: tuple[str, ...] = ()
+    """Addresses of planned stages that it has to come after without depending on them."""
+    records: tuple[tuple[Path, str], ...] = ()
+    """What DVC writes of it: an entry of `dvc.lock`, lines of `.gitignore`, each with the file it stands in."""
 
 
 Plan = dict[str, Stage]
 """Stages by address, in the order in which a serial `dvc repro` visits them."""
 
 
-def read_plan(names: Iterable[str] = (), downstream: bool = False, force: bool = False) -> Plan:
-    """Plan the stages chosen by `names` and all they need; without names, what plain `dvc repro` would visit.
+@dataclass(frozen=True)
+class Choice:
+    """Which stages a run is about, and when a stage counts as changed."""
 
-    A name is a stage (`train@digits`), a group (`train`), a system (`digits`: every `…@digits`) or a DVC file.
-    `downstream` adds what depends on them, `force` is a reason to run for each.
+    stages: tuple[str, ...] = ()
+    """Stages (`train@digits`), groups (`train`), systems (`digits`: every `…@digits`) or DVC files; without them all."""
+    downstream: bool = False
+    """Also what depends on them."""
+    single_item: bool = False
+    """Only them, without what they need."""
+    force: bool = False
+    """A reason to run for each."""
+    allow_missing: bool = False
+    """Data that are only missing are no reason to run."""
+
+
+def read_plan(choice: Choice = Choice(), limits: Iterable[str] = ()) -> Plan:
+    """Plan the stages chosen, and all they need; without a choice, what plain `dvc repro` would visit.
 
     Raises:
-        SelectionError: a name fits nothing.
+        PlanError: a name fits nothing, no stage of the repository has one of these limits, or `meta.limits` of a stage
+            cannot be understood.
         DvcException: the graph or a file of DVC's is broken.
     """
     while True:
         try:
-            with _repository() as repo:
-                return _read_plan(repo, list(names), downstream, force)
+            with repository() as repo:
+                _check_limits(repo.index.stages, limits)
+                return _read_plan(repo, choice)
         except LockError as error:
             logger.warning("waiting: %s", error)
             time.sleep(BUSY_SECONDS)
+
+
+def pull_run_cache() -> None:
+    """Fetch what DVC's remote knows of earlier runs; a remote that keeps none is only told of, as by DVC itself."""
+    with repository() as repo:
+        try:
+            repo.stage_cache.pull(None)
+        except RunCacheNotSupported as error:
+            logger.warning("the run cache cannot be pulled: %s", error)
 
 
 def may_change(plan: Plan) -> list[str]:
@@ -89,26 +124,9 @@ def width(plan: Plan, addresses: Iterable[str]) -> int:
     )
 
 
-@contextmanager
-def serial_records(plan: Plan) -> Iterator[None]:
-    """Leave DVC's records as a serial `dvc repro` would, whatever order the stages inside the block end in.
-
-    New entries of a `dvc.lock` and of a `.gitignore` stand in the order in which they were written.
-    """
-    with _repository() as repo:
-        stages = [stage for address in plan for stage in repo.stage.collect(address)]
-        written = [(path, len(_entries(path)), names) for path, names in _new_entries(stages).items()]
-    try:
-        yield
-    finally:
-        with _repository():
-            for path, old, names in written:
-                _sort_new(path, old, names)
-
-
 def read_metrics(plan: Plan) -> dict[str, Any]:
     """Return the content of each stage's metrics files by address, as `dvc metrics show` reads them."""
-    with _repository() as repo:
+    with repository() as repo:
         shown = repo.metrics.show(targets=[str(path) for stage in plan.values() for path in stage.metrics])
         files = shown.get("", {}).get("data", {})
         return {
@@ -120,7 +138,7 @@ def read_metrics(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _repository() -> Iterator[Repo]:
+def repository() -> Iterator[Repo]:
     """Open the DVC repository of the current folder and hold its lock, waiting for it if need be."""
     repo = Repo(_wait_for_lock=True)
     try:
@@ -130,10 +148,30 @@ def _repository() -> Iterator[Repo]:
         repo.close()
 
 
-def _read_plan(repo: Repo, names: list[str], downstream: bool, force: bool) -> Plan:
+def _read_plan(repo: Repo, choice: Choice) -> Plan:
     graph = get_active_graph(repo.index.graph)
-    order = _order(graph, _select(list(graph), names, repo), downstream)
-    return {stage.addressing: _stage(stage, graph, set(order), force) for stage in order}
+    chosen = _select(list(graph), list(choice.stages), repo)
+    order = _order(graph, chosen, choice.downstream)
+    if choice.single_item:
+        order = [stage for stage in order if stage in chosen]
+    after = _order_of_frozen(repo.index.graph, order)
+    return {stage.addressing: _stage(stage, graph, set(order), after.get(stage, []), choice) for stage in order}
+
+
+def _order_of_frozen(graph: nx.DiGraph, order: list[Any]) -> dict[Any, list[Any]]:
+    """Return by stage what it has to come after though it does not depend on it.
+
+    DVC cuts a frozen stage off from what it reads, and yet reads it, to record its hash: which of the two comes first
+    must not be left to chance, but be as in a serial `dvc repro`.
+    """
+    rank = {stage: position for position, stage in enumerate(order)}
+    after: dict[Any, list[Any]] = {}
+    for stage in order:
+        for need in graph.successors(stage) if stage.frozen else ():
+            if need in rank:
+                first, second = sorted((stage, need), key=rank.__getitem__)
+                after.setdefault(second, []).append(first)
+    return after
 
 
 def _select(stages: list[Any], names: list[str], repo: Repo) -> list[Any]:
@@ -157,9 +195,12 @@ def _names(stage: Any) -> set[str]:
 
 def _unknown(name: str, stages: list[Any]) -> str:
     known = sorted(set[str]().union(*map(_names, stages)))
+    return f"no stage, group or system is named {name}{_nearest(name, known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"no stage, group or system is named {name}{hint}"
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _order(graph: nx.DiGraph, chosen: list[Any], downstream: bool) -> list[Any]:
@@ -169,81 +210,46 @@ def _order(graph: nx.DiGraph, chosen: list[Any], downstream: bool) -> list[Any]:
     return list(plan_repro(graph, chosen))
 
 
-def _stage(stage: Any, graph: nx.DiGraph, inside: set[Any], force: bool) -> Stage:
-    reasons = ("forced",) if force else ()
+def _stage(stage: Any, graph: nx.DiGraph, inside: set[Any], after: list[Any], choice: Choice) -> Stage:
+    reasons = ("forced",) if choice.force else ()
     return Stage(
         address=stage.addressing,
         needs=tuple(need.addressing for need in graph.successors(stage) if need in inside),
-        reasons=reasons + tuple(_reasons(stage)),
-        limits=tuple((stage.meta or {}).get("limits", ())) if isinstance(stage.meta, dict | None) else (),
+        reasons=reasons + tuple(reasons_to_run(stage, choice.allow_missing)),
+        limits=_limits(stage),
         metrics=tuple(Path(str(out)) for out in stage.metrics),
         outputs=tuple(Path(str(out)) for out in stage.outs),
+        after=tuple(first.addressing for first in after),
+        records=tuple(_records(stage)),
     )
 
 
-def _reasons(stage: Any) -> Iterator[str]:
-    """Put into words what DVC's status says of a stage."""
-    if stage.cmd and not stage.outs and not stage.deps:
-        yield "always runs: it names no dependency and no output"
-        return
-    if _never_ran(stage):
-        yield "never run"
-        return
-    for entry in stage.status().get(stage.addressing, ()):
-        if isinstance(entry, str):
-            yield _WORDS.get(entry, entry)
-        else:
-            for changes in entry.values():
-                yield from _changes(changes)
+def _limits(stage: Any) -> tuple[str, ...]:
+    """Return what stands under `meta: {limits: …}`: one name, a list of names, or nothing.
+
+    Raises:
+        PlanError: anything else stands there.
+    """
+    limits = stage.meta.get("limits") if isinstance(stage.meta, dict) else None
+    names = [limits] if isinstance(limits, str) else limits or []
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or limits == "":
+        raise PlanError(
+            f"{stage.relpath}: {stage.addressing}: meta.limits is a name or a list of names, not {limits!r}"
+        )
+    return tuple(dict.fromkeys(names))
 
 
-_WORDS = {
-    "changed command": "its command changed",
-    "always changed": "always runs (always_changed)",
-}
+def _check_limits(stages: Iterable[Any], limits: Iterable[str]) -> None:
+    known = sorted({limit for stage in stages for limit in _limits(stage)})
+    for name in limits:
+        if name not in known:
+            raise SelectionError(f"no stage has a limit named {name}{_nearest(name, known)}")
 
 
-def _changes(changes: dict[str, Any]) -> Iterator[str]:
-    for path, change in changes.items():
-        if isinstance(change, dict):  # a params file: the state of each param
-            yield from (f"{path}: {param} {state}" for param, state in change.items())
-        else:
-            yield f"{path} {change}"
-
-
-def _never_ran(stage: Any) -> bool:
-    return bool(stage.cmd) and not any(item.hash_info for item in (*stage.deps, *stage.outs))
-
-
-def _new_entries(stages: list[Any]) -> dict[Path, list[str]]:
-    """Return, by file, the entries that DVC writes for these stages, in the stages' order."""
-    entries: dict[Path, list[str]] = {}
-    for stage in stages:
-        if isinstance(stage, PipelineStage):
-            entries.setdefault(Path(stage.path).with_suffix(".lock"), []).append(stage.name)
-        for out in stage.outs:
-            if out.use_scm_ignore:
-                path = Path(out.fs_path)
-                entries.setdefault(path.with_name(".gitignore"), []).append(f"/{path.name}")
-    return entries
-
-
-def _entries(path: Path) -> list[str]:
-    """Return the entries of a dvc.lock or .gitignore; none if it is not there."""
-    if not path.exists():
-        return []
-    return list(load_yaml(path).get("stages", {})) if path.suffix == ".lock" else path.read_text().splitlines()
-
-
-def _sort_new(path: Path, old: int, order: list[str]) -> None:
-    """Sort the entries of a dvc.lock or .gitignore that came after the `old` first; unknown ones go last."""
-    entries = _entries(path)
-    rank = {name: position for position, name in enumerate(order)}
-    wanted = entries[:old] + sorted(entries[old:], key=lambda name: rank.get(name, len(order)))
-    if wanted == entries:
-        return
-    if path.suffix == ".lock":
-        with modify_yaml(path) as content:
-            content["stages"] = {name: content["stages"][name] for name in wanted}
-    else:
-        path.write_text("\n".join(wanted) + "\n")
+def _records(stage: Any) -> Iterator[tuple[Path, str]]:
+    if isinstance(stage, PipelineStage):
+        yield Path(stage.path).with_suffix(".lock"), stage.name
+    for out in stage.outs:
+        if out.use_scm_ignore:
+            path = Path(out.fs_path)
+            yield path.with_name(".gitignore"), GitWildMatchPattern.escape(f"/{path.name}")

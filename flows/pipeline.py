@@ -3,6 +3,7 @@
 import os
 import queue
 import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,19 +17,24 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from rich.console import Console
 
+from flows import durations
 from flows.graph import (
+    Choice,
     Plan,
+    PlanError,
     Stage,
     may_change,
+    pull_run_cache,
     read_metrics,
     read_plan,
-    serial_records,
     width,
 )
+from flows.limits import LimitError, of_this_machine
+from flows.records import serial_records
 from flows.report import links, markdown, result_table
 from flows.runners import chosen_runner
 from flows.schedule import Schedule
-from flows.stages import Outcome, StageRunner, stage_environment
+from flows.stages import Options, Outcome, StageRunner, stage_environment
 
 CANCEL_POLL_SECONDS = 5.0
 """How often Prefect is asked whether somebody has cancelled the run on its page."""
@@ -46,6 +52,12 @@ def train(
     keep_going: bool = False,
     jobs: int | None = None,
     limits: dict[str, int] | None = None,
+    single_item: bool = False,
+    force_downstream: bool = False,
+    pull: bool = False,
+    allow_missing: bool = False,
+    no_commit: bool = False,
+    no_run_cache: bool = False,
 ) -> State[Any]:
     """Bring stages of the DVC repository in the current folder, and all they need, up to date.
 
@@ -55,18 +67,28 @@ def train(
         force: also what has not changed.
         keep_going: after a failure, go on with what does not depend on it.
         jobs: how many stages may run at once; without it one a core.
-        limits: how many stages that name a limit (`meta: {limits: [gpu]}`) may run at once.
+        limits: how many stages that name a limit (`meta: {limits: [gpu]}`) may run at once on this machine.
+        single_item: only the stages named, without what they need.
+        force_downstream: of a stage that ran, also what depends on it and has not changed.
+        pull: fetch missing data from DVC's remote, and its run cache.
+        allow_missing: leave alone what has not changed and whose data are only missing.
+        no_commit: do not put outputs into DVC's cache.
+        no_run_cache: run what DVC's run cache has the outputs of.
     """
-    plan = read_plan(stages or (), downstream, force)
-    at_once = jobs or os.cpu_count() or 1
-    schedule = Schedule(plan, at_once, limits or {}, keep_going)
+    options = Options(force, allow_missing, pull, no_commit, run_cache=not no_run_cache)
     try:
-        outcomes = _run(
-            plan,
-            schedule,
-            force,
-            stage_environment(min(at_once, width(plan, may_change(plan)))),
-        )
+        choice = Choice(tuple(stages or ()), downstream, single_item, force, allow_missing)
+        plan = read_plan(choice, limits or ())
+        room = {**of_this_machine(), **(limits or {})}
+    except (PlanError, LimitError) as error:
+        return Failed(message=str(error))
+    if pull and not no_run_cache:
+        pull_run_cache()
+    at_once = jobs or os.cpu_count() or 1
+    schedule = Schedule(plan, at_once, room, keep_going, durations.expected(plan))
+    environment = stage_environment(min(at_once, width(plan, may_change(plan))))
+    try:
+        outcomes = _run(plan, schedule, options, force_downstream, room, environment)
     except (KeyboardInterrupt, TerminationSignal, CancelledOnPageError):
         if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker sent the signal, and reports the cancellation itself
             raise
@@ -80,19 +102,31 @@ def train(
     return _final_state(plan, outcomes)
 
 
-def _run(plan: Plan, schedule: Schedule, force: bool, environment: dict[str, str]) -> dict[str, Outcome]:
+def _run(
+    plan: Plan,
+    schedule: Schedule,
+    options: Options,
+    force_downstream: bool,
+    room: dict[str, int],
+    environment: dict[str, str],
+) -> dict[str, Outcome]:
     """Run the plan to its end and return how each stage that started ended. However it ends, no stage is left."""
     outcomes: dict[str, Outcome] = {}
     futures: dict[str, PrefectFuture[Any]] = {}
+    forced: set[str] = set()
     ended: queue.Queue[str] = queue.Queue()
     with serial_records(plan), StageRunner(environment) as runner:
         try:
             while True:
                 for address in schedule.start():
                     stage = plan[address]
-                    unchanged = not stage.reasons and all(outcomes[need].kind == "unchanged" for need in stage.needs)
+                    made_anew = force_downstream and any(_made_anew(need, outcomes, forced) for need in stage.needs)
+                    if options.force or made_anew:
+                        forced.add(address)
+                    how = replace(options, force=address in forced)
+                    limits = {name: room[name] for name in stage.limits if name in room}
                     upstream = [futures[need] for need in stage.needs]
-                    futures[address] = _task(address).submit(stage, runner, force, unchanged, wait_for=upstream)
+                    futures[address] = _task(address).submit(stage, runner, how, limits, wait_for=upstream)
                     futures[address].add_done_callback(partial(_put, ended, address))
                 if not schedule.running:
                     return outcomes
@@ -103,6 +137,11 @@ def _run(plan: Plan, schedule: Schedule, force: bool, environment: dict[str, str
             runner.stop()
             for address in schedule.running:
                 futures[address].wait()
+            durations.remember({one: outcome.seconds for one, outcome in outcomes.items() if outcome.kind == "ran"})
+
+
+def _made_anew(address: str, outcomes: dict[str, Outcome], forced: set[str]) -> bool:
+    return address in forced or outcomes[address].kind in ("ran", "restored")
 
 
 def _task(address: str) -> Task[..., Any]:
@@ -113,7 +152,7 @@ def _task(address: str) -> Task[..., Any]:
     return Task(
         _run_stage,
         name=address,
-        task_run_name=address,
+        task_run_name=address.replace("{", "{{").replace("}", "}}"),  # Prefect fills in what stands in braces
         cache_policy=NO_CACHE,
         persist_result=False,  # what a task tells of its stage is for this run alone, whatever the user's settings
         retries=1,
@@ -121,13 +160,14 @@ def _task(address: str) -> Task[..., Any]:
     )
 
 
-def _run_stage(stage: Stage, runner: StageRunner, force: bool, unchanged: bool) -> State[Outcome]:
-    """Run one stage, perhaps in another process than the flow's: all that it needs comes to it, and all goes back."""
-    outcome = Outcome("unchanged", 0.0)
-    if not unchanged:
-        run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
-        outcome = runner.run(stage.address, get_run_logger().info, force, run_id)
-    pages = [] if unchanged or outcome.failed else links(stage)
+def _run_stage(stage: Stage, runner: StageRunner, options: Options, limits: dict[str, int]) -> State[Outcome]:
+    """Run one stage, perhaps in another process than the flow's: all that it needs comes to it, and all goes back.
+
+    DVC is asked of each, also of one that had not changed when the run was planned: what it reads may have, since.
+    """
+    run_id = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}  # lets `prefect.runtime` in the stage name its run
+    outcome = runner.run(stage.address, get_run_logger().info, options, limits, run_id)
+    pages = links(stage) if outcome.kind in ("ran", "restored") else []
     if pages:
         create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
     return _state(outcome)

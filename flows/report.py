@@ -80,7 +80,7 @@ def _state(outcome: Outcome) -> str:
 def _note(outcome: Outcome) -> str:
     if outcome.kind == "restored":
         return "from DVC's run cache"
-    return outcome.message.splitlines()[-1] if outcome.message else ""
+    return outcome.error
 
 
 def _figures(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

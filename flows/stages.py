@@ -2,26 +2,31 @@
 
 import json
 import os
-import re
 import selectors
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import quote
 from uuid import uuid4
 
+import psutil
 from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
-WORKER = Path(__file__).with_name("worker.py")
+from flows.output import Emit, Lines
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = "import sys; sys.path[0] = sys.argv[1]; from flows.worker import serve; serve(int(sys.argv[2]))"
+"""Starts the process of the stages without a word in its environment, which is the stages' own."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -30,14 +35,12 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
 )
-PROGRESS_SECONDS = 5.0
-"""A progress bar redraws itself many times a second; its line is passed on at most this often, and at its end."""
 ALIVE_SECONDS = 1.0
 """How often a process that runs stages of another's flow looks whether that flow still wants them."""
-LAST_LINES = 15
-"""Lines of a failed stage's output that are kept to tell why."""
-
-Emit = Callable[[str], None]
+ACTIVE_ENVIRONMENT = {"VIRTUAL_ENV", "CONDA_PREFIX"}
+"""Variables that say that the user has chosen an environment, and with it a Python."""
+KILLED = b'{"outcome": "interrupted", "message": "the process of the stage was killed", "status": "killed"}'
+"""What stands for the answer of a stage that gave none."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Outcome:
     """`restored`: from DVC's run cache. `interrupted`: stopped from outside, by a signal or the machine."""
     seconds: float
     message: str = ""
-    """Of a stage that failed: the error and the last lines of its output."""
+    """Of a stage that failed: what DVC says of it, and the last lines of its output."""
+    error: str = ""
+    """The same in one line."""
 
     @property
     def failed(self) -> bool:
@@ -56,41 +61,15 @@ class Outcome:
         return self.kind in ("failed", "interrupted", "cancelled")
 
 
-class Lines:
-    """Cuts a stream of bytes into lines; of a progress bar's redraws it lets through one every few seconds."""
+@dataclass(frozen=True)
+class Options:
+    """How DVC runs a stage: the options of `dvc repro` by the same names."""
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-        self._rest = b""
-        self._redraw = ""
-        self._shown_at = float("-inf")
-        self.last: deque[str] = deque(maxlen=LAST_LINES)
-
-    def feed(self, data: bytes) -> None:
-        *pieces, self._rest = re.split(rb"(\r\n|\n|\r)", self._rest + data)
-        if pieces and pieces[-1] == b"\r" and not self._rest:  # perhaps one half of "\r\n": wait for the next byte
-            self._rest = pieces.pop(-2) + pieces.pop()
-        for piece, end in zip(pieces[::2], pieces[1::2], strict=True):
-            self._take(_plain(piece), redraw=end == b"\r")
-
-    def close(self) -> None:
-        self._take(_plain(self._rest.rstrip(b"\r")), redraw=False)
-
-    def _take(self, line: str, redraw: bool) -> None:
-        if not redraw:
-            self._show(line or self._redraw)
-            self._redraw = ""
-        elif time.monotonic() - self._shown_at >= PROGRESS_SECONDS:
-            self._show(line)
-            self._redraw = ""
-        else:
-            self._redraw = line or self._redraw
-
-    def _show(self, line: str) -> None:
-        if line:
-            self._shown_at = time.monotonic()
-            self.last.append(line)
-            self._emit(line)
+    force: bool = False
+    allow_missing: bool = False
+    pull: bool = False
+    no_commit: bool = False
+    run_cache: bool = True
 
 
 class StageRunner:
@@ -108,9 +87,11 @@ class StageRunner:
         self._stopped = False
         name = alive or Path(Repo.find_root(), ".dvc", "tmp", f"flow-{uuid4().hex}.lock")
         self._alive = FileLock(name, thread_local=False)  # held for as long as the flow wants its stages
+        self._logs = Path(name).parent / "flow" / "logs"
 
     def __enter__(self) -> Self:
         self._alive.acquire()
+        _remove_left_locks(Path(self._alive.lock_file).parent)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,16 +107,33 @@ class StageRunner:
         self,
         address: str,
         emit: Emit,
-        force: bool = False,
+        options: Options = Options(),
+        limits: Mapping[str, int] | None = None,
         environment: dict[str, str] | None = None,
     ) -> Outcome:
-        """Run one stage to its end; `emit` gets each line of its output. Safe to call from many threads."""
+        """Run one stage to its end. Safe to call from many threads.
+
+        Args:
+            address: the stage's.
+            emit: gets its output, line by line, or many lines at once where there are many.
+            options: how DVC runs it.
+            limits: of how many that may run on this machine at once it is one, by name; it waits for its turn.
+            environment: more variables for it.
+        """
         start = time.monotonic()
-        lines = Lines(emit)
-        request = {"address": address, "force": force, "environment": environment or {}}
-        with self._started(request) as (output, control):
-            answer = _follow(output, control, lines)
-        lines.close()
+        request = {
+            "address": address,
+            "options": asdict(options),
+            "limits": dict(limits or {}),
+            "environment": environment or {},
+        }
+        with self._log(address).open("wb") as whole:
+            lines = Lines(emit, whole)
+            with self._started(request) as (output, control, process):
+                answer = _follow(output, control, lines)
+                if not answer and process:
+                    _end_session(process)
+            lines.close()
         return self._outcome(answer, time.monotonic() - start, lines)
 
     def stop(self) -> None:
@@ -155,17 +153,24 @@ class StageRunner:
                 return self.__exit__()
             time.sleep(ALIVE_SECONDS)
 
+    def _log(self, address: str) -> Path:
+        """The file of all that the stage writes, from its last run."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self._logs / f"{quote(address, safe='@:')[-200:]}.log"
+
     @contextmanager
-    def _started(self, request: dict[str, object]) -> Iterator[tuple[int, socket.socket]]:
+    def _started(self, request: Mapping[str, object]) -> Iterator[tuple[int, socket.socket, int]]:
+        """Give the stage's output, the socket that it answers on, and its process id; 0 if it was not started."""
+        process = 0
         output, write_end = os.pipe()
         control, their_control = socket.socketpair()
         try:
             with their_control, self._lock:
                 if not self._stopped:
-                    self._send(json.dumps(request).encode(), write_end, their_control.fileno())
+                    process = self._send(json.dumps(request).encode(), write_end, their_control.fileno())
                     self._controls.add(control)
             os.close(write_end)
-            yield output, control
+            yield output, control, process
         finally:
             with self._lock:
                 self._controls.discard(control)
@@ -173,29 +178,34 @@ class StageRunner:
             os.close(output)
 
     def _outcome(self, answer: bytes, seconds: float, lines: Lines) -> Outcome:
-        reply = json.loads(answer or b'{"outcome": "interrupted", "message": "the process of the stage was killed"}')
+        reply = json.loads(answer or KILLED)
         if self._stopped and reply["outcome"] in ("failed", "interrupted", "cancelled"):
             return Outcome("cancelled", seconds)
-        message = "\n".join([reply["message"], *lines.last]) if reply["message"] else ""
-        return Outcome(reply["outcome"], seconds, message)
+        if not reply["message"]:
+            return Outcome(reply["outcome"], seconds)
+        error = f"{reply['status']}: {lines.error()}" if reply["status"] and lines.last else reply["message"]
+        return Outcome(reply["outcome"], seconds, "\n".join([reply["message"], *lines.last]), error.splitlines()[0])
 
     def _start_worker(self) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._worker = subprocess.Popen(
-                [sys.executable, str(WORKER), str(theirs.fileno())],
+                [sys.executable, "-c", WORKER, str(ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the flow's to handle
             )
 
-    def _send(self, message: bytes, *descriptors: int) -> None:
+    def _send(self, message: bytes, *descriptors: int) -> int:
+        """Have a stage started; return the id of its process."""
         if not self._worker:
             self._start_worker()
-        socket.send_fds(self._channel, [message], descriptors)
-        if not self._channel.recv(64):
+        with suppress(BrokenPipeError):
+            socket.send_fds(self._channel, [message], descriptors)
+        if not (answer := self._channel.recv(64)):
             raise ChildProcessError("the process that starts the stages has died; run again")
+        return int(answer)
 
 
 @cache
@@ -207,18 +217,41 @@ def _runner_elsewhere(environment: tuple[tuple[str, str], ...], alive: str) -> S
 
 
 def stage_environment(at_once: int) -> dict[str, str]:
-    """Return the environment of the stages: this Python first, output unbuffered, cores divided among `at_once`.
+    """Return the environment of the stages: that of `dvc repro`, but for what running `at_once` of them asks for.
 
-    Variables the user has set stay as they are.
+    - The cores are divided among them: each would else start as many threads as there are cores. A single one gets
+      all of them, as under `dvc repro`.
+    - Python writes its output at once and not when a buffer is full: the log shows what a stage is at.
+    - `python` is the flow's own, which may have been started without activating its environment; where one is active,
+      it is that one's.
+
+    Variables that the user has set stay as they are.
     """
-    share = str(max(1, (os.cpu_count() or 1) // at_once))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    defaults = {
-        "PYTHONUNBUFFERED": "1",
-        "DVC_NO_ANALYTICS": "1",
-        **dict.fromkeys(THREAD_VARIABLES, share),
-    }
+    defaults = {"PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
+    if at_once > 1:
+        defaults |= dict.fromkeys(THREAD_VARIABLES, str(max(1, (os.cpu_count() or 1) // at_once)))
+    path = os.environ.get("PATH", os.defpath)
+    if not ACTIVE_ENVIRONMENT & set(os.environ):
+        path = os.pathsep.join([str(Path(sys.executable).parent), path])
     return {**defaults, **os.environ, "PATH": path}
+
+
+def _remove_left_locks(folder: Path) -> None:
+    """Remove the lock files of flows that were killed: nobody holds them."""
+    for path in folder.glob("flow-*.lock"):
+        lock = FileLock(path, thread_local=False)
+        with suppress(Timeout, OSError):
+            lock.acquire(timeout=0)
+            path.unlink(missing_ok=True)
+            lock.release()
+
+
+def _end_session(process: int) -> None:
+    """Kill what a stage's process has left behind: its command must not run on beside another try."""
+    for other in psutil.pids():
+        with suppress(OSError):
+            if os.getsid(other) == process:
+                os.kill(other, signal.SIGKILL)
 
 
 def _follow(output: int, control: socket.socket, lines: Lines) -> bytes:
@@ -244,8 +277,3 @@ def _pass_on(output: int, lines: Lines) -> bool:
     data = os.read(output, 1 << 16)
     lines.feed(data)
     return bool(data)
-
-
-def _plain(line: bytes) -> str:
-    """Decode a line of terminal output and drop its colours and cursor moves."""
-    return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", line.decode("utf-8", "replace")).rstrip()

@@ -1,13 +1,15 @@
-"""Runs single DVC stages for a flow: one small process with DVC loaded that forks one child a stage.
+"""Runs single DVC stages for a flow: one process with DVC and all stages loaded that forks one child a stage.
 
 A stage needs a process of its own: DVC's file locks are owned by process ids, the stage writes to the process's own
-output, and ending it must end all that it started. Loading DVC each time would cost more than many stages do; a fork
-costs milliseconds, and the child then runs DVC's own `repro --single-item`, unchanged.
+output, and ending it must end all that it started. Loading DVC and dvc.yaml each time would cost more than many stages
+do; a fork costs milliseconds. The child does what `dvc repro --single-item` does, with the stage as a serial run would
+have it: read from dvc.yaml when the run began, and from dvc.lock just now.
 
 The flow sends each request over a socket together with two file descriptors: the pipe the stage writes its output to,
 and a control socket. The child answers on the control socket; when the flow closes its side, or dies, the stage ends.
 """
 
+import gc
 import json
 import os
 import signal
@@ -17,19 +19,30 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import Lock, LockError
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import _reproduce_stage
+from dvc.stage import PipelineStage
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.stage.loader import StageLoader
+from dvc.stage.serialize import to_lockfile
+
+from flows import limits, lockfile
 
 POLL_SECONDS = 0.02
 """How often a lock that another holds is tried again; DVC's own half second would outlast many stages."""
 GRACE_SECONDS = 10.0
 """How long the processes of a cancelled stage may take to end by themselves."""
+IMPORTED_BY_STAGES = ("dulwich.index", "dvc.rwlock", "dvc_data.hashfile.checkout", "dvc_data.hashfile.status")
+"""Modules that DVC imports on its way through a stage: imported before the children are forked, they cost once."""
 
 
 class Cancelled(BaseException):
@@ -62,9 +75,55 @@ class PatientLock(Lock):  # type: ignore[misc]  # DVC is untyped
             raise Cancelled
 
 
-def serve(channel: socket.socket) -> None:
-    """Fork one child for each request, answering with its process id, until the flow closes `channel`."""
+class Stages:
+    """The stages of the repository in the current folder, loaded once for all children."""
+
+    def __init__(self) -> None:
+        self.repo = Repo()
+        if type(self.repo.lock) is Lock:  # `core.hardlink_lock` brings another kind, which waits by itself
+            self.repo.lock = PatientLock(self.repo.lock.lockfile)
+        self.repo.scm_context.quiet = True
+        self._stages: dict[str, Any] = {}
+        with suppress(DvcException), lock_repo(self.repo):  # what is wrong with them, the first child finds as well
+            self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
+
+    def current(self, address: str) -> Any:
+        """Return a stage with what its files record of it now."""
+        if (stage := self._stages.get(address)) is None:
+            (stage,) = self.repo.stage.collect(address)
+            return stage
+        return _with_its_record(stage)
+
+    def upstream(self, stage: Any) -> list[Any]:
+        """Return the stages that make what this one reads."""
+        read = {dependency.fs_path for dependency in stage.deps}
+        return [
+            _with_its_record(other) for other in self._stages.values() if any(out.fs_path in read for out in other.outs)
+        ]
+
+
+def _with_its_record(stage: Any) -> Any:
+    if not isinstance(stage, PipelineStage):
+        return stage.reload()
+    recorded = lockfile.get(Path(stage.path).with_suffix(".lock"), stage.name)
+    if recorded is None:
+        return stage.reload()
+    if recorded:
+        stage.cmd_changed = recorded["cmd"] != stage.cmd
+    StageLoader.fill_from_lock(stage, recorded)
+    return stage
+
+
+def serve(descriptor: int) -> None:
+    """Fork one child for each request on this socket, answering with its process id, until the flow closes it."""
+    channel = socket.socket(fileno=descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
+    _write_lock_entries_alone()
+    for name in IMPORTED_BY_STAGES:
+        import_module(name)
+    stages = Stages()
+    gc.collect()
+    gc.freeze()  # what the children share with this process stays shared
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 2)
         if not message:
@@ -72,25 +131,45 @@ def serve(channel: socket.socket) -> None:
         pid = os.fork()
         if not pid:
             channel.close()
-            _become_stage(json.loads(message), *descriptors)
+            _become_stage(stages, json.loads(message), *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(f"{pid}\n".encode())
 
 
-def _become_stage(request: dict[str, Any], output: int, control: int) -> NoReturn:
-    """Run one stage in this process, a session of its own, and answer `{"outcome", "message"}` on `control`."""
+def _write_lock_entries_alone() -> None:
+    """Have DVC write the entry of a stage into dvc.lock without parsing and writing those of all others."""
+    original = Lockfile.dump_stages
+
+    def dump_stages(file: Any, stages: list[Any], **options: Any) -> None:
+        path = Path(file.path)
+        left = [
+            stage for stage in stages if not lockfile.put(path, stage.name, to_lockfile(stage, **options)[stage.name])
+        ]
+        if left:
+            original(file, left, **options)
+        else:
+            file.repo.scm_context.track_file(file.relpath)
+
+    Lockfile.dump_stages = dump_stages
+
+
+def _become_stage(stages: Stages, request: dict[str, Any], output: int, control: int) -> NoReturn:
+    """Run one stage in this process, a session of its own, and answer `{"outcome", "message", "status"}` on `control`."""
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _redirect(output)
         os.set_inheritable(control, False)
         os.environ.update(request["environment"])
-        answer = _reproduce(request["address"], request["force"], control)
+        answer = _reproduce(stages, request, control)
+        if answer["outcome"] == "interrupted":  # its command may have been killed without what that had started
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _end_processes()
         sys.stdout.flush()
         sys.stderr.flush()
         os.write(control, json.dumps(answer).encode())
-        if answer["outcome"] == "cancelled":
+        if answer["outcome"] in ("cancelled", "interrupted"):
             os.killpg(0, signal.SIGKILL)  # what had left the process tree but not the group ends with us
     finally:
         os._exit(0)
@@ -104,33 +183,30 @@ def _redirect(output: int) -> None:
     os.dup2(nothing, 0)
 
 
-def _reproduce(address: str, force: bool, control: int) -> dict[str, str]:
+def _reproduce(stages: Stages, request: dict[str, Any], control: int) -> dict[str, str]:
     try:
-        repo = Repo()
-        repo.scm_context.quiet = True
-        if type(repo.lock) is Lock:  # `core.hardlink_lock` brings another kind, which waits by itself
-            repo.lock = PatientLock(repo.lock.lockfile)
+        repo = stages.repo
+        if not isinstance(repo.lock, PatientLock):
+            repo.lock._set_claimfile()  # it names the process
         _end_when_told(repo, control)
         restored = _watch_run_cache(repo)
-        ran = _reproduce_when_free(repo, address, force)
-        return {
-            "outcome": ("restored" if restored else "ran") if ran else "unchanged",
-            "message": "",
-        }
+        with limits.held(request["limits"], lambda name: print(f"waiting: limit {name}", flush=True)):
+            ran = _reproduce_when_free(stages, request["address"], request["options"])
+        return _answer(("restored" if restored else "ran") if ran else "unchanged")
     except Cancelled:
-        return {"outcome": "cancelled", "message": ""}
+        return _answer("cancelled")
     except Exception as error:  # whatever it is, the flow has to hear of it
         if not isinstance(error, DvcException):
             traceback.print_exc()
         return _failure(error)
 
 
-def _reproduce_when_free(repo: Repo, address: str, force: bool) -> bool:
+def _reproduce_when_free(stages: Stages, address: str, options: dict[str, bool]) -> bool:
     """`dvc repro --single-item`, tried again for as long as another process uses the stage's files."""
     told = False
     while True:
         try:
-            return bool(repo.reproduce(address, single_item=True, force=force))
+            return _reproduce_once(stages, address, options)
         except DvcException as error:
             if not isinstance(_cause(error), LockError):
                 raise
@@ -138,6 +214,14 @@ def _reproduce_when_free(repo: Repo, address: str, force: bool) -> bool:
                 print(f"waiting: {_cause(error)}", flush=True)
             told = True
             time.sleep(POLL_SECONDS)
+
+
+def _reproduce_once(stages: Stages, address: str, options: dict[str, bool]) -> bool:
+    """Return whether the stage ran or came back from the run cache; False if nothing of it has changed."""
+    with lock_repo(stages.repo), stages.repo.scm_context():
+        stage = stages.current(address)
+        upstream = stages.upstream(stage) if options["allow_missing"] or options["pull"] else []
+        return _reproduce_stage(stage, upstream=upstream, interactive=False, **options) is not None
 
 
 def _watch_run_cache(repo: Repo) -> list[str]:
@@ -192,18 +276,25 @@ def _cause(error: BaseException) -> BaseException:
     return _cause(error.__cause__) if error.__cause__ else error
 
 
+def _answer(outcome: str, message: str = "", status: str = "") -> dict[str, str]:
+    return {"outcome": outcome, "message": message, "status": status}
+
+
 def _failure(error: Exception) -> dict[str, str]:
     """Tell a stage that failed by itself from one that was stopped from outside, which another try may mend."""
     cause = _cause(error)
-    stopped = isinstance(cause, OSError) or (isinstance(cause, StageCmdFailedError) and _by_signal(str(cause)))
-    return {"outcome": "interrupted" if stopped else "failed", "message": str(cause)}
+    if not isinstance(cause, StageCmdFailedError):
+        return _answer("interrupted" if isinstance(cause, OSError) else "failed", str(cause))
+    message = str(cause)
+    return _answer("interrupted" if _by_signal(message) else "failed", message, f"exited with {_status(message)}")
+
+
+def _status(message: str) -> int:
+    """Return the exit status of a command; DVC keeps it in its text only."""
+    return int(message.rsplit(" ", 1)[-1])
 
 
 def _by_signal(message: str) -> bool:
-    """Whether the command ended by a signal: its exit status, which DVC keeps only in its text, is -n or 128+n."""
-    status = int(message.rsplit(" ", 1)[-1])
+    """Whether the command ended by a signal: its exit status is -n or 128+n."""
+    status = _status(message)
     return status < 0 or 128 < status <= 128 + signal.NSIG
-
-
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))

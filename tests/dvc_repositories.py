@@ -49,7 +49,7 @@ class DvcRepository:
             text, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, text)
 
-    def start_flow(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start_flow(self, *arguments: str, start_new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(TRAIN), *arguments],
             cwd=self.folder,
@@ -57,6 +57,7 @@ class DvcRepository:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=start_new_session,
         )
 
 

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -27,8 +28,34 @@ NewRepository = Callable[[str], DvcRepository]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_ending_the_flow_ends_its_stages(repository: DvcRepository, number: signal.Signals) -> None:
+def test_ending_the_flow_ends_its_stages(repository: DvcRepository, prefect_url: str, number: signal.Signals) -> None:
     assert_ended_with_its_flow(stubborn(repository), number)
+    assert not list((repository.folder / ".dvc" / "tmp").glob("flow-*"))  # of the killed one neither
+    if number != signal.SIGKILL:
+        assert "CANCELLED" in last_states(prefect_url, 2)  # the last run is the one that went on
+
+
+def last_states(url: str, count: int) -> list[str]:
+    runs = ask(f"{url}/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": count})
+    return [run["state"]["type"] for run in runs]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ending_a_flow_without_a_server(new_repository: NewRepository, number: signal.Signals) -> None:
+    """As a terminal does on Ctrl-C, all processes of the flow's group are told, a temporary server among them."""
+    repository = stubborn(new_repository("repository"))
+    flow = repository.start_flow(start_new_session=True)
+    wait_for(repository.folder / "child", flow)
+    child = int(repository.read("child"))
+    os.killpg(flow.pid, number)
+    text, _ = flow.communicate()
+    assert flow.returncode == 130, text
+    wait_until_gone(child)
+    assert_clean_and_able_to_go_on(repository)
+    home = repository.environment["PREFECT_HOME"]
+    assert not [
+        one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get("PREFECT_HOME") == home
+    ]
 
 
 def test_cancelling_on_the_page(repository: DvcRepository, prefect_url: str) -> None:
@@ -46,10 +73,10 @@ def test_cancelling_on_the_page(repository: DvcRepository, prefect_url: str) -> 
     assert_clean_and_able_to_go_on(repository)
 
 
-def ask(url: str, body: object) -> list[dict[str, dict[str, str]]]:
+def ask(url: str, body: object) -> list[dict[str, Any]]:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as response:
-        answer: list[dict[str, dict[str, str]]] = json.load(response)
+        answer: list[dict[str, Any]] = json.load(response)
         return answer
 
 
@@ -62,6 +89,27 @@ def test_a_stage_whose_processes_are_killed_is_done_again(repository: DvcReposit
     text, _ = flow.communicate()
     assert flow.returncode == 0, text
     assert repository.read("end") == "whole\n"
+
+
+@pytest.mark.parametrize("victim", ["the process of the stage", "the shell of its command"])
+def test_nothing_of_a_killed_stage_runs_on_beside_its_retry(repository: DvcRepository, victim: str) -> None:
+    """The command of the first try writes for as long as it lives; the second is to find itself alone."""
+    script = """
+if [ -e tried ]; then sleep 1; rm -f alive; sleep 1; [ ! -e alive ] && echo alone > end; exit; fi
+touch tried
+(while true; do touch alive; sleep 0.1; done) &
+echo $$ > shell.new && mv shell.new shell
+wait
+"""
+    repository.write("script", script)
+    repository.stages(one={"cmd": "sh script", "deps": ["script"], "outs": ["end"]})
+    flow = repository.start_flow()
+    wait_for(repository.folder / "shell", flow)
+    shell = int(repository.read("shell"))
+    os.kill(os.getsid(shell) if victim == "the process of the stage" else shell, signal.SIGKILL)
+    text, _ = flow.communicate()
+    assert flow.returncode == 0, text
+    assert repository.read("end") == "alone\n"
 
 
 def test_the_lock_of_another_process_is_waited_for(repository: DvcRepository) -> None:

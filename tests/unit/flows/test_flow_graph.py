@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from flows.graph import SelectionError, may_change, read_plan, width
+from flows.graph import Choice, SelectionError, may_change, read_plan, width
 from tests.dvc_repositories import DVC, DvcRepository
 
 
@@ -29,7 +29,7 @@ def repository(new_repository: Callable[[str], DvcRepository], monkeypatch: pyte
 
 
 def chosen(*names: str, downstream: bool = False) -> list[str]:
-    return list(read_plan(names, downstream))
+    return list(read_plan(Choice(names, downstream)))
 
 
 def test_selection(repository: DvcRepository) -> None:
@@ -45,11 +45,11 @@ def test_selection(repository: DvcRepository) -> None:
 
 def test_unknown_names(repository: DvcRepository) -> None:
     with pytest.raises(SelectionError, match=r"^no stage, group or system is named fit@c; did you mean fit@[ab]\?$"):
-        read_plan(["fit@c"])
+        read_plan(Choice(("fit@c",)))
 
 
 def reasons(names: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
-    return {address: stage.reasons for address, stage in read_plan(names).items() if stage.reasons}
+    return {address: stage.reasons for address, stage in read_plan(Choice(tuple(names))).items() if stage.reasons}
 
 
 def test_reasons(repository: DvcRepository) -> None:
@@ -78,4 +78,4 @@ def test_what_may_change_and_how_wide(repository: DvcRepository) -> None:
 
 
 def test_force_is_a_reason(repository: DvcRepository) -> None:
-    assert all("forced" in stage.reasons for stage in read_plan(["fit@a"], force=True).values())
+    assert all("forced" in stage.reasons for stage in read_plan(Choice(("fit@a",), force=True)).values())

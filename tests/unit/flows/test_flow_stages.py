@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.stages import Lines, StageRunner, stage_environment
+from flows.output import Lines
+from flows.stages import Options, StageRunner, stage_environment
 from tests.dvc_repositories import DvcRepository
 
 
@@ -70,7 +71,7 @@ def test_how_stages_end(new_repository: Callable[[str], DvcRepository], monkeypa
         again = runner.run("good", shown.append)
         (repository.folder / "good").unlink()
         restored = runner.run("good", shown.append)
-        forced = runner.run("good", shown.append, force=True)
+        forced = runner.run("good", shown.append, Options(force=True))
     kinds = {name: outcome.kind for name, outcome in ends.items()}
     assert kinds == {"good": "ran", "bad": "failed", "killed": "interrupted", "empty": "failed", "nowhere": "failed"}
     assert ends["bad"].message.splitlines()[-1] == "sorry"
