@@ -27,9 +27,8 @@ import typer
 import yaml
 from timing import seconds, show, with_first_on_path
 
-TRAIN = Path(__file__).parents[1] / "flows" / "train.py"
-DVC = Path(sys.executable).with_name("dvc")
-FLOW = "flows/train.py"
+DVC, TIDEMILL = (Path(sys.executable).with_name(name) for name in ("dvc", "tidemill"))
+FLOW = "tidemill run"
 
 
 def main(
@@ -41,7 +40,7 @@ def main(
     """Print the median wall times, and each way's beside the flow's."""
     ways = {
         "dvc repro": f"{DVC} repro --quiet",
-        FLOW: f"{sys.executable} {TRAIN} --jobs {jobs}",
+        FLOW: f"{TIDEMILL} run --jobs {jobs}",
         **dict(one.split("=", 1) for one in peer or []),
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -57,10 +56,10 @@ def _measure(folder: Path, ways: dict[str, str], rounds: int, wait: float) -> tu
     changed: dict[str, list[float]] = {way: [] for way in ways}
     cached: dict[str, list[float]] = {way: [] for way in ways}
     for way in ways:
-        _make_repository(folder / way.replace("/", "-"), wait)
+        _make_repository(folder / way.replace(" ", "-"), wait)
     for number in range(rounds):
         for way, command in ways.items():
-            repository, environment = folder / way.replace("/", "-"), _environment(command)
+            repository, environment = folder / way.replace(" ", "-"), _environment(command)
             (repository / "seed").write_text(f"{number}\n")
             changed[way].append(_time(command, repository, environment, wanted=f"{number}\n"))
             cached[way].append(_time(command, repository, environment, wanted=f"{number}\n"))

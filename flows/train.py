@@ -1,79 +1,49 @@
-"""Run the DVC pipeline of the current folder in parallel: `python flows/train.py [STAGE…]`.
+"""Running the DVC pipeline of the current folder in parallel, for `tidemill run`.
 
 DVC is asked first. When nothing has changed there is nothing to do, and neither Prefect nor a server is started.
 """
 
-import os
-import sys
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Any
 
-import typer
-from rich.console import Console
+from flows import settings
+from tidemill.core.errors import TidemillError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder a user runs it in is any DVC repository
-
-PREFECT_DEFAULTS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its 20 s are too few on a busy machine
-    "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s | %(message)s",
-}
+CANCELLED = 130
+"""Exit code of a run that was cancelled: that of a shell's command that Ctrl-C ended."""
 
 
-def main(
-    stages: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="STAGE",
-            help="Stages (train@digits), groups (train) or systems (digits).",
-        ),
-    ] = None,
-    downstream: Annotated[bool, typer.Option(help="Also what depends on them.")] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Also what has not changed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", "-k", help="After a failure, go on with what does not need it.")
-    ] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Stages to run at once; one a core if not given.")] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=N",
-            help="At most N at once, of all runs on this machine, of the stages with `meta: {limits: [NAME]}`.",
-        ),
-    ] = None,
-    single_item: Annotated[
-        bool, typer.Option("--single-item", "-s", help="Only the stages named, without what they need.")
-    ] = False,
-    force_downstream: Annotated[
-        bool, typer.Option("--force-downstream", help="Of a stage that ran, also what depends on it.")
-    ] = False,
-    pull: Annotated[bool, typer.Option("--pull", help="Fetch missing data from DVC's remote.")] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Leave alone what has not changed and is only missing.")
-    ] = False,
-    no_commit: Annotated[bool, typer.Option("--no-commit", help="Do not put outputs into DVC's cache.")] = False,
-    no_run_cache: Annotated[bool, typer.Option("--no-run-cache", help="Run also what ran before.")] = False,
-) -> None:
-    """Bring stages and all they need up to date, independent ones at the same time. Without STAGE: all of dvc.yaml."""
+def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
+    """Run the flow `flows.pipeline.train` in this process, which ends its stages on Ctrl-C and SIGTERM.
+
+    Args:
+        parameters: all parameters of the flow.
+        dry_run: only show what would run, and why.
+
+    Returns:
+        The exit code: 0 where every stage is up to date, 1 where one failed, 130 where the run was cancelled.
+
+    Raises:
+        TidemillError: a stage or a limit does not exist, DVC cannot read its files, or Prefect's server is gone.
+    """
     from dvc.exceptions import DvcException
+    from rich.console import Console
 
     from flows.graph import Choice, PlanError, may_change, read_plan
     from flows.limits import LimitError, of_this_machine
     from flows.report import plan_table
 
-    limits = dict(_limit(text) for text in limit or ())
-    choice = Choice(tuple(stages or ()), downstream, single_item, force, allow_missing)
+    chosen = ("downstream", "single_item", "force", "allow_missing")
+    choice = Choice(tuple(parameters["stages"]), **{name: parameters[name] for name in chosen})
     try:
         of_this_machine()
-        plan = read_plan(choice, limits)
+        plan = read_plan(choice, parameters["limits"])
     except (PlanError, LimitError, DvcException) as error:
-        sys.exit(f"error: {error}")
+        raise TidemillError(str(error)) from error
     if dry_run or not may_change(plan):
         Console().print(plan_table(plan))
-        return
-    os.environ.update({**PREFECT_DEFAULTS, **os.environ})
+        return 0
+    settings.apply()
     from httpx import TransportError
 
     from flows.pipeline import train
@@ -81,34 +51,9 @@ def main(
 
     try:
         start_if_none_is_named()
-        state = train(
-            stages,
-            downstream,
-            force,
-            keep_going,
-            jobs,
-            limits,
-            single_item,
-            force_downstream,
-            pull,
-            allow_missing,
-            no_commit,
-            no_run_cache,
-            return_state=True,
-        )
-    except TransportError:
-        sys.exit("error: Prefect's server answers no more; what the stages have made is kept: start it, and run again")
-    sys.exit(0 if state.is_completed() else 130 if state.is_cancelled() else 1)
-
-
-def _limit(text: str) -> tuple[str, int]:
-    from flows.limits import LimitError, parse
-
-    try:
-        return parse(text)
-    except LimitError as error:
-        raise typer.BadParameter(str(error), param_hint="--limit") from error
-
-
-if __name__ == "__main__":
-    typer.run(main)
+        state = train(**parameters, return_state=True)
+    except TransportError as error:
+        raise TidemillError(
+            "Prefect's server does not respond any more; what the stages have made is kept: start it, and run again"
+        ) from error
+    return 0 if state.is_completed() else CANCELLED if state.is_cancelled() else 1

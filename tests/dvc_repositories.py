@@ -1,4 +1,4 @@
-"""Small DVC repositories and the flow's command, for the tests of the flow."""
+"""Small DVC repositories and the command that runs them, for the tests of the flow."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-TRAIN = Path(__file__).parents[1] / "flows" / "train.py"
+TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 DVC = Path(sys.executable).with_name("dvc")
 
 
@@ -51,7 +51,7 @@ class DvcRepository:
 
     def start_flow(self, *arguments: str, start_new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, str(TRAIN), *arguments],
+            [TIDEMILL, "run", *arguments],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,

@@ -24,7 +24,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
 """By system, other values of params that make it quick; no gate is kept, for so short a training passes none."""
 
 Reading = dict[str, list[str]]
-"""What a stage read: `params`, `modules` and further `files` of the project."""
+"""What a stage read: blocks of its system's `params`, `modules` and further `files` of the project."""
 
 
 def shipped_project(folder: Path, data: Path) -> Project:
@@ -69,10 +69,8 @@ def write_params(path: Path, params: Any) -> None:
         YAML().dump(params, stream)
 
 
-def trace(project: Project, stage: str, system: str) -> Reading:
-    """Run a stage by itself and return what it read."""
-    printed = project.run("python", str(TRACER), stage, system)
-    reading: Reading = json.loads(printed.splitlines()[-1])
-    return reading
-
-
+def trace(project: Project, system: str) -> dict[str, Reading]:
+    """Run all stages of a system by themselves, and return what each read, by its address."""
+    printed = project.run("python", str(TRACER), system, *STAGES)
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"stage"')]
+    return {f"{line['stage']}@{system}": line for line in lines}

@@ -152,7 +152,7 @@ def test_the_server_is_killed_and_the_next_run_goes_on(new_repository: NewReposi
         repository.write("go", "")
         said, _ = flow.communicate()
     assert flow.returncode == 1
-    assert "error: Prefect's server answers no more; what the stages have made is kept" in said
+    assert "error: Prefect's server does not respond any more; what the stages have made is kept" in said
 
     assert repository.flow().returncode == 0
     assert repository.read("last") == "end\n"

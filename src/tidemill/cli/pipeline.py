@@ -24,13 +24,9 @@ Stages = Annotated[
     ),
 ]
 Downstream = Annotated[bool, typer.Option("--downstream", help="Also what depends on them.")]
-Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
-KeepGoing = Annotated[bool, typer.Option("--keep-going", help="After a failure, continue with what does not need it.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Stages to run at once; by default one per core.")]
-Limit = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=N", help="At most N at once of the stages with `meta: {limits: [NAME]}`."),
-]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Also what has not changed.")]
+SingleItem = Annotated[bool, typer.Option("--single-item", "-s", help="Only the stages named, not what they need.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Skip what has not changed and is only missing.")]
 
 
 def fetch(
@@ -81,25 +77,62 @@ def run(
     downstream: Downstream = False,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")] = False,
-    keep_going: KeepGoing = False,
-    jobs: Jobs = None,
-    limit: Limit = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", "-k", help="After a failure, continue with what does not need it.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Stages to run at once; by default one per core.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N",
+            help="At most N at once, of all runs on this machine, of the stages with `meta: {limits: [NAME]}`.",
+        ),
+    ] = None,
+    single_item: SingleItem = False,
+    force_downstream: Annotated[
+        bool, typer.Option("--force-downstream", help="Of a stage that ran, also what depends on it.")
+    ] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="Fetch missing data from DVC's remote.")] = False,
+    allow_missing: AllowMissing = False,
+    no_commit: Annotated[bool, typer.Option("--no-commit", help="Do not put outputs into DVC's cache.")] = False,
+    no_run_cache: Annotated[
+        bool, typer.Option("--no-run-cache", help="Run stages again that DVC's run cache has the outputs of.")
+    ] = False,
 ) -> None:
     """Bring stages and all they need up to date, independent ones at the same time."""
+    from flows.train import run
+
+    parameters = {
+        "stages": stages or [],
+        "downstream": downstream,
+        "force": force,
+        "keep_going": keep_going,
+        "jobs": jobs,
+        "limits": _limits(limit or []),
+        "single_item": single_item,
+        "force_downstream": force_downstream,
+        "pull": pull,
+        "allow_missing": allow_missing,
+        "no_commit": no_commit,
+        "no_run_cache": no_run_cache,
+    }
     with one_line():
         _check_params()
-    code = _run_flow(stages, downstream, force, dry_run, keep_going, jobs, limit)
-    if code == 0 and not dry_run:
-        with one_line():
+        code = run(parameters, dry_run)
+        if code == 0 and not dry_run:
             _register_again()
     sys.exit(code)
 
 
-def status(stages: Stages = None, downstream: Downstream = False, force: Force = False) -> None:
+def status(
+    stages: Stages = None,
+    downstream: Downstream = False,
+    force: Force = False,
+    single_item: SingleItem = False,
+    allow_missing: AllowMissing = False,
+) -> None:
     """Show what would run and why, and what is up to date."""
-    with one_line():
-        _check_params()
-    sys.exit(_run_flow(stages, downstream, force, dry_run=True))
+    run(stages, downstream, force, dry_run=True, single_item=single_item, allow_missing=allow_missing)
 
 
 def doctor() -> None:
@@ -118,26 +151,14 @@ def doctor() -> None:
     sys.exit(any(one.needed and not one.ok for one in found))
 
 
-def _run_flow(
-    stages: list[str] | None,
-    downstream: bool,
-    force: bool,
-    dry_run: bool = False,
-    keep_going: bool = False,
-    jobs: int | None = None,
-    limit: list[str] | None = None,
-) -> int:
-    """Run the train flow in this process, which ends its stages on Ctrl-C and SIGTERM; return the exit code."""
-    from flows.train import main
+def _limits(texts: list[str]) -> dict[str, int]:
+    """Return limits by name, from `NAME=N`."""
+    from flows.limits import LimitError, parse
 
     try:
-        main(stages, downstream, force, dry_run, keep_going, jobs, limit)
-    except SystemExit as ended:
-        if isinstance(ended.code, str):
-            print(ended.code, file=sys.stderr)
-            return 1
-        return ended.code or 0
-    return 0
+        return dict(parse(text) for text in texts)
+    except LimitError as error:
+        raise typer.BadParameter(str(error), param_hint="--limit") from error
 
 
 def _check_params() -> None:

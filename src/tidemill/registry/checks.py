@@ -125,6 +125,7 @@ def value_of(measured: Mapping[str, Interval], name: str) -> float:
 
 def at_least(name: str, value: float, limit: float) -> Check:
     """Check that a value is not below its limit."""
+    value = float(value)
     passed = value >= limit
     sentence = f"{name} is {value:.4f}, {'at least' if passed else 'below the lowest allowed'} {limit:g}"
     return Check(f"threshold.{name}", passed, value, limit, sentence)
@@ -132,6 +133,7 @@ def at_least(name: str, value: float, limit: float) -> Check:
 
 def at_most(name: str, value: float, limit: float) -> Check:
     """Check that a value is not above its limit."""
+    value = float(value)
     passed = value <= limit
     sentence = f"{name} is {value:.4f}, {'at most' if passed else 'above the highest allowed'} {limit:g}"
     return Check(f"ceiling.{name}", passed, value, limit, sentence)

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from tidemill.core.errors import TidemillError
-from tidemill.registry import champion, gates
+from tidemill.registry import champion, checks
 from tidemill.registry.candidate import Candidate
-from tidemill.registry.params import Gates
+from tidemill.registry.checks import Check
+from tidemill.registry.params import Gates, gates, with_limits
 
 METRICS = {
     "accuracy": {"value": 0.975, "low": 0.97, "high": 0.98},
@@ -18,14 +19,21 @@ METRICS = {
 }
 
 
+def checked(evaluation: dict[str, Any] | None = None, p95: float = 0.0, mb: float = 0.0, **limits: Any) -> list[Check]:
+    """What each gate finds of a candidate with these results, under the limits of a `gates` block."""
+    results = {"metrics": METRICS, "probes": [], "slices": [], "main_metric": "accuracy"} | (evaluation or {})
+    candidate: Any = SimpleNamespace(evaluation=results, latency={"p95_ms": p95}, megabytes=mb)
+    block = with_limits(Gates.model_validate(limits), "systems.it")
+    return [check for name, limit in block.limits.items() for check in gates()[name].check(limit, candidate)]
+
+
 def test_a_value_on_the_limit_passes() -> None:
-    limits = Gates(thresholds={"accuracy": 0.975}, ceilings={"calibration_error": 0.05})
-    assert [check.passed for check in gates.within_limits(METRICS, limits)] == [True, True]
+    found = checked(thresholds={"accuracy": 0.975}, ceilings={"calibration_error": 0.05})
+    assert [check.passed for check in found] == [True, True]
 
 
 def test_a_missed_limit_says_value_and_limit() -> None:
-    limits = Gates(thresholds={"accuracy": 0.98}, ceilings={"calibration_error": 0.01})
-    below, above = gates.within_limits(METRICS, limits)
+    below, above = checked(thresholds={"accuracy": 0.98}, ceilings={"calibration_error": 0.01})
     assert (below.passed, below.value, below.limit) == (False, 0.975, 0.98)
     assert below.sentence == "accuracy is 0.9750, below the lowest allowed 0.98"
     assert above.sentence == "calibration_error is 0.0500, above the highest allowed 0.01"
@@ -33,7 +41,7 @@ def test_a_missed_limit_says_value_and_limit() -> None:
 
 def test_a_misspelt_metric_names_the_nearest() -> None:
     with pytest.raises(TidemillError, match=r"no metric 'acuracy' in evaluation\.json; did you mean 'accuracy'"):
-        gates.within_limits(METRICS, Gates(thresholds={"acuracy": 0.5}))
+        checked(thresholds={"acuracy": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -42,7 +50,7 @@ def test_a_misspelt_metric_names_the_nearest() -> None:
 )
 def test_not_worse_asks_for_the_whole_interval(low: float, margin: float, passed: bool) -> None:
     difference = {"value": 0.02, "low": low, "high": 0.04}
-    check = gates.not_worse("accuracy", difference, Gates(margin=margin), "7")
+    check = checks.not_worse("accuracy", difference, Gates(margin=margin), "7")
     assert check.passed is passed
     assert "version 7" in check.sentence
     assert f"{low:+.4f}" in check.sentence
@@ -77,30 +85,37 @@ def test_a_champion_that_cannot_be_compared_with_stops_the_candidate(
     assert champion.compare(None, candidate).passed
 
 
-def evaluation(*accuracies: float) -> dict[str, object]:
+def evaluation(*accuracies: float) -> dict[str, Any]:
     slices = [{"slice": f"text {n}", "rows": 30, "accuracy": {"value": value}} for n, value in enumerate(accuracies)]
     return {"main_metric": "accuracy", "slices": slices}
 
 
 def test_every_slice_has_to_reach_the_limit() -> None:
-    good, bad = gates.every_slice(evaluation(0.8, 0.79), 0.8)
+    good, bad = checked(evaluation(0.8, 0.79), slices=0.8)
     assert (good.passed, good.value, good.limit) == (True, 0.8, 0.8)
     assert (bad.passed, bad.sentence) == (False, "accuracy of text 1 is 0.7900, below the lowest allowed 0.8")
-    assert gates.every_slice(evaluation(0.1), None) == []
+    assert checked(evaluation(0.1), slices=None) == checked(evaluation(0.1)) == []
 
 
 def test_a_limit_for_slices_that_are_not_there_is_an_error() -> None:
     with pytest.raises(TidemillError, match="has no slice"):
-        gates.every_slice(evaluation(), 0.5)
+        checked(evaluation(), slices=0.5)
 
 
 def test_what_is_slow_or_large_does_not_pass() -> None:
-    slow, large = gates.quick_and_small(12.5, 3.0, Gates(latency_ms=12.0, size_mb=2.9))
+    slow, large = checked(p95=12.5, mb=3.0, latency_ms=12.0, size_mb=2.9)
     assert slow.sentence == "latency in ms, 95 of 100 rows is 12.5000, above the highest allowed 12"
     assert large.sentence == "size of the weights in MB is 3.0000, above the highest allowed 2.9"
     assert not slow.passed and not large.passed
-    assert [one.passed for one in gates.quick_and_small(12.0, 2.9, Gates(latency_ms=12.0, size_mb=2.9))] == [True, True]
-    assert gates.quick_and_small(12.5, 3.0, Gates()) == []
+    assert [one.passed for one in checked(p95=12.0, mb=2.9, latency_ms=12.0, size_mb=2.9)] == [True, True]
+    assert checked(p95=12.5, mb=3.0) == []
+
+
+def test_a_gate_that_is_not_there_and_a_limit_of_a_wrong_type_are_named() -> None:
+    with pytest.raises(TidemillError, match=r"systems\.it\.gates: no 'treshold'.*did you mean 'thresholds'"):
+        checked(treshold={"accuracy": 0.5})
+    with pytest.raises(TidemillError, match=r"systems\.it\.gates\.latency_ms: .*greater than 0"):
+        checked(latency_ms=0.0)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +124,7 @@ def test_what_is_slow_or_large_does_not_pass() -> None:
 )
 def test_broken_expectations_are_counted(outcomes: list[bool], success: bool, passed: bool, broken: int) -> None:
     tables = {"train": [{"success": outcome} for outcome in outcomes], "test": [{"success": True}]}
-    check = gates.validated({"success": success, "tables": tables})
+    check = checks.validated({"success": success, "tables": tables})
     assert (check.passed, check.value) == (passed, broken)
     assert check.sentence == f"{broken} of 3 expectations of the data are broken"
 
@@ -119,6 +134,6 @@ def test_a_gate_may_name_metrics_and_probes() -> None:
         {"name": "White space", "passed": {"value": 0.9, "low": 0.8, "high": 0.95}},
         {"name": "a negation", "passed": None},
     ]
-    found = gates.measurements({"metrics": METRICS, "probes": probes})
+    found = checks.measurements({"metrics": METRICS, "probes": probes})
     assert set(found) == {"accuracy", "calibration_error", "probe.white_space"}
     assert found["probe.white_space"]["value"] == 0.9
