@@ -16,7 +16,6 @@ from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotSupported
-from pathspec.patterns.gitwildmatch import GitWildMatchPattern
 
 from flows.reasons import reasons_to_run
 
@@ -252,4 +251,4 @@ def _records(stage: Any) -> Iterator[tuple[Path, str]]:
     for out in stage.outs:
         if out.use_scm_ignore:
             path = Path(out.fs_path)
-            yield path.with_name(".gitignore"), GitWildMatchPattern.escape(f"/{path.name}")
+            yield path.with_name(".gitignore"), f"/{path.name}"

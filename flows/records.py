@@ -83,7 +83,8 @@ def _sort_ignored(path: Path, before: str, order: Sequence[str]) -> None:
     if not text.startswith(head):
         return
     lines = re.findall("[^\n]*\n", text.removeprefix(head))
-    wanted = head + "".join(_sorted(lines, [f"{line}\n" for line in order]))
+    names = {re.sub(r"\\(.)", r"\1", line.rstrip("\n")): line for line in lines}  # DVC escapes what Git would match
+    wanted = head + "".join(_sorted(lines, [names[name] for name in order if name in names]))
     if len(wanted) == len(text) and wanted != text:
         path.write_bytes(wanted.encode("utf-8", "surrogateescape"))
 
