@@ -19,8 +19,10 @@ from tidemill.core.files import read_json
 from tidemill.project.params import System, load_system, with_values
 from tidemill.sweeping import runs as sweeps
 from tidemill.sweeping import space, study
+from tidemill.sweeping.params import Sweep
 from tidemill.tracking.points import Point
 from tidemill.tracking.run import TrainingRun, training_run
+from tidemill.training import determinism
 from tidemill.training.fingerprint import fingerprint
 from tidemill.training.fit import LAST
 from tidemill.training.run import train_system
@@ -35,7 +37,9 @@ def main(name: str, key: str, parent_run: str) -> None:
     system = load_system(name)
     sweep = space.check(name, system.sweep, partial(with_values, name, system))
     record, axes = study.open_study(name, key, sweep), space.distributions(sweep)
-    while (trial := _next(record, name, study.planned(sweep), axes)) is not None:
+    first = True
+    while (trial := _next(record, name, sweep, axes, first)) is not None:
+        first = False
         values = space.values(axes, trial.params)
         value = _value(name, with_values(name, system, values), record, trial, parent_run)
         record.tell(trial, value, TrialState.COMPLETE if value is not None else TrialState.PRUNED)
@@ -43,11 +47,11 @@ def main(name: str, key: str, parent_run: str) -> None:
         print(f"trial {trial.number}: {shown} {values}", flush=True)
 
 
-def _next(record: Study, name: str, planned: int, axes: space.Space) -> Trial | None:
+def _next(record: Study, name: str, sweep: Sweep, axes: space.Space, first: bool) -> Trial | None:
     """Return the next trial, unless enough are done or running. One process at a time asks."""
     with FileLock(study.FOLDER / f"{name}.ask"):
         taken = study.counted(record, *study.ENDED, TrialState.RUNNING)
-        return record.ask(axes) if taken < planned else None
+        return study.next_trial(record, sweep, axes, first) if taken < study.planned(sweep) else None
 
 
 def _value(name: str, system: System, record: Study, trial: Trial, parent_run: str) -> float | None:
@@ -55,17 +59,17 @@ def _value(name: str, system: System, record: Study, trial: Trial, parent_run: s
     assert system.sweep is not None
     tokens = Path("artifacts") / name / "tokenize"
     spec = read_json(tokens / "tokens.json")
-    params = {part: getattr(system, part).model_dump() for part in ("tokenize", "model", "training")}
-    key = fingerprint(system.task, system.model.name, {"sweep": record.study_name, **params}, spec)
+    training = determinism.with_precision(system.training)
+    params = {"tokenize": spec["tokenize"], "model": system.model.model_dump(), "training": training.model_dump()}
+    identity = {"sweep": record.study_name, "trial": study.first_number(record, trial)}
+    key = fingerprint(system.task, system.model.name, {**identity, **params}, spec)
     checkpoints = CHECKPOINTS / f"{name}.sweep" / key
     with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
         sweeps.nest(run, parent_run, trial.number)
         try:
             report = _Report(record, trial, system.sweep.metric, run)
             features = FEATURES / name
-            outcome = train_system(
-                system.task, system.model, system.training, spec, tokens, checkpoints, report, features
-            )
+            outcome = train_system(system.task, system.model, training, spec, tokens, checkpoints, report, features)
         except TrialPruned:
             outcome = None
     shutil.rmtree(checkpoints)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.projects import ROOT
 from tests.unit.tokens.test_bpe import reference
+from tidemill.formats import json_records, rdata
 from tidemill.project.params import load_project
 from tidemill.sources.fetch import fetch
-from tidemill.formats import json_records, rdata
 from tidemill.tokens import bpe
 
 

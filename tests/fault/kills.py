@@ -20,10 +20,10 @@ def step(*arguments, **options):
     calls[0] += 1
     if calls[0] == int(turn) and when == "before":
         os.kill(os.getpid(), signal.SIGKILL)
-    answer = real(*arguments, **options)
+    returned = real(*arguments, **options)
     if calls[0] == int(turn) and when == "after":
         os.kill(os.getpid(), signal.SIGKILL)
-    return answer
+    return returned
 setattr(place, name, step)
 del sys.argv[1:5]
 """
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 
 def run_killed(script: str, *arguments: str, step: Step) -> None:
-    """Run a script in the working folder, and see it killed at the step."""
+    """Run a script in the working folder, which must be killed at the step."""
     command = [sys.executable, "-c", KILLED + script, *map(str, step), *arguments]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": PATHS}, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

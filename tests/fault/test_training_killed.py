@@ -1,4 +1,4 @@
-"""Training inside `dvc repro` that is killed, and goes on to the very same end."""
+"""Training inside `dvc repro` that is killed, and resumes to the very same end."""
 
 import os
 import re
@@ -94,11 +94,11 @@ def test_a_killed_training_ends_in_the_same_weights_and_curve_in_the_same_run(
     assert not project.artifact("digits", "train/metrics.json").exists(), (
         "nothing half-made stands where outputs belong"
     )
-    said = project.run("dvc", "repro", "--single-item", "--no-run-cache", "--force", "train@digits")
-    assert re.search(r"goes on from step [1-9]", said), said
+    printed = project.run("dvc", "repro", "--single-item", "--no-run-cache", "--force", "train@digits")
+    assert re.search(r"resumed from step [1-9]", printed), printed
     assert outputs(project) == uninterrupted
     after = runs(project)
-    assert len(after) == len(before) + 1, "the resumed training went on in the run of the killed one"
+    assert len(after) == len(before) + 1, "the resumed training logs to the run of the killed one"
     (mine,) = set(after) - set(before)
     points = len([line for line in project.artifact("digits", "train/curves.csv").open() if ",train/loss," in line])
     assert mine.split()[1:] == ["FINISHED", str(points)], "each point of the curve was logged once"
@@ -110,9 +110,9 @@ def test_the_same_training_twice_gives_the_same_files(project: Project, uninterr
     assert outputs(project) == uninterrupted
 
 
-def test_a_checkpoint_of_another_training_is_not_gone_on_with(project: Project, uninterrupted: dict[str, str]) -> None:
+def test_a_checkpoint_of_another_training_is_not_resumed(project: Project, uninterrupted: dict[str, str]) -> None:
     kill_when(project, has_checkpoint)
     project.params(digits=DIGITS | {"training": TRAINING | {"lr": 0.002}})
-    said = project.run("dvc", "repro", "--single-item", "--force", "train@digits")
-    assert "goes on from step" not in said
+    printed = project.run("dvc", "repro", "--single-item", "--force", "train@digits")
+    assert "resumed from step" not in printed
     assert outputs(project)["model/model.safetensors"] != uninterrupted["model/model.safetensors"]

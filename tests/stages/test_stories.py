@@ -240,7 +240,7 @@ class TestRegistered:
             wrong = client.post("/stream", json={**request, "options": {"temperature": -1}})
             assert wrong.status_code == 422 and "the option 'temperature'" in wrong.json()["detail"]
             two = client.post("/stream", json={"rows": [{"text": "a"}, {"text": "b"}]})
-            assert two.status_code == 422 and "to one row" in two.json()["detail"]
+            assert two.status_code == 422 and "one row at a time" in two.json()["detail"]
 
     @pytest.mark.parametrize(
         ("option", "message"),

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tidemill.sweeping.params import Sweep
 from tidemill.sweeping.samplers import common as samplers
+from tidemill.sweeping.space import Space
 from tidemill.tracking import tags
 
 FOLDER = Path(".tidemill/sweeps")
@@ -47,7 +48,7 @@ def open_study(system: str, name: str, sweep: Sweep) -> Study:
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        sampler=samplers.of(sweep.sampler).sampler(sweep),
+        sampler=samplers.of(sweep.sampler).sampler(sweep, 0),
         pruner=_pruner(sweep),
         direction=sweep.direction,
         load_if_exists=True,
@@ -56,6 +57,24 @@ def open_study(system: str, name: str, sweep: Sweep) -> Study:
         for point in samplers.of(sweep.sampler).points(sweep) or ():
             study.enqueue_trial(point)
     return study
+
+
+def next_trial(study: Study, sweep: Sweep, axes: Space, first: bool) -> optuna.Trial:
+    """Start the next trial. One process at a time may call this.
+
+    Args:
+        first: whether it is the first trial of this process, whose draws must differ from those of other processes and
+            of one that was interrupted.
+    """
+    if first:
+        study.sampler = samplers.of(sweep.sampler).sampler(sweep, len(study.get_trials(deepcopy=False)))
+    return study.ask(axes)
+
+
+def first_number(study: Study, trial: FrozenTrial | optuna.Trial) -> int:
+    """Return the number of the trial that this one resumes, through all interruptions; its own if it resumes none."""
+    resumed = trial.user_attrs.get(tags.RESUMED_FROM)
+    return trial.number if resumed is None else first_number(study, study.trials[resumed])
 
 
 def planned(sweep: Sweep) -> int:

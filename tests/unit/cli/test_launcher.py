@@ -50,9 +50,7 @@ def test_a_mistake_in_params_is_named_before_any_work(other: DvcRepository, comm
     other.stages(check=CHECK, other=OTHER)
     done = tidemill(other, command)
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "error: params.yaml: systems.bars.gates.thresholdz: no such param; did you mean 'thresholds'?"
-    )
+    assert done.stderr == "error: params.yaml: systems.bars.gates: no 'thresholdz'; did you mean 'thresholds'?\n"
     assert not (other.folder / "other").exists()
 
 

@@ -43,7 +43,7 @@ def search(sampler: Any, trials: int, seed: int = 0, reopen: int = 10**9, direct
     for number in range(study.planned(sweep)):
         if number and number % reopen == 0:
             record = study.open_study("bowl", f"{sampler}-{seed}-{reopen}-{direction}", sweep)
-        trial = record.ask(axes)
+        trial = study.next_trial(record, sweep, axes, first=number % reopen == 0)
         costs.append(bowl(values(axes, trial.params)))
         record.tell(trial, sign * costs[-1])
     return costs
@@ -65,6 +65,15 @@ def test_it_resumes_as_if_it_had_never_stopped(sampler: str) -> None:
 @pytest.mark.parametrize("sampler", ["swarm", "annealing"])
 def test_more_may_be_better(sampler: str) -> None:
     assert search(sampler, 12, direction="maximize") == search(sampler, 12)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_two_processes_at_work_do_not_draw_the_same(sampler: str) -> None:
+    sweep = Sweep(space=SPACE, sampler=sampler)
+    axes = distributions(sweep)
+    processes = [study.open_study("bowl", sampler, sweep) for _ in range(2)]
+    drawn = [study.next_trial(record, sweep, axes, first=True).params for record in processes * 2]
+    assert len({str(params) for params in drawn}) == 4
 
 
 def test_the_grid_is_every_point_once() -> None:

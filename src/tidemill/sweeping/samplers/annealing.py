@@ -43,7 +43,7 @@ class Annealing(WholeSpaceSampler):
         return standing.place
 
 
-def sampler(sweep: Sweep) -> BaseSampler:
+def sampler(sweep: Sweep, trial: int) -> BaseSampler:
     """Return the sampler."""
     return Annealing(distributions(sweep), sweep.seed)
 

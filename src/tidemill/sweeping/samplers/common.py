@@ -22,8 +22,12 @@ from tidemill.sweeping.space import Space, from_unit, to_unit
 class SamplerModule(Protocol):
     """What `sweeping/samplers/<sampler>.py` defines."""
 
-    def sampler(self, sweep: Sweep) -> BaseSampler:
-        """Return the sampler that chooses the settings of the next trial."""
+    def sampler(self, sweep: Sweep, trial: int) -> BaseSampler:
+        """Return the sampler of a process whose first trial has this number.
+
+        One that draws at random takes its seed from `seed_of`: else two processes that share a study, or one that
+        resumes it, would draw the same settings again.
+        """
 
     def points(self, sweep: Sweep) -> list[dict[str, Any]] | None:
         """Return all settings if they are known before the first trial, as suggested values; None if they are not."""
@@ -33,6 +37,13 @@ def of(name: str) -> SamplerModule:
     """Return a sampler module by its name."""
     module: SamplerModule = plugins.load("sweeping.samplers", name)
     return module
+
+
+def seed_of(sweep: Sweep, trial: int) -> int:
+    """Return the seed of a process: that of the sweep, or another one if it is not the first process of the study."""
+    if trial == 0:
+        return sweep.seed
+    return int(np.random.SeedSequence([sweep.seed, trial]).generate_state(1)[0])
 
 
 class WholeSpaceSampler(BaseSampler):

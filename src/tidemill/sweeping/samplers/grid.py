@@ -8,7 +8,7 @@ from tidemill.sweeping.params import Sweep
 from tidemill.sweeping.space import grid
 
 
-def sampler(sweep: Sweep) -> BaseSampler:
+def sampler(sweep: Sweep, trial: int) -> BaseSampler:
     """Return a sampler that is never asked: all points are queued when the study is created."""
     return RandomSampler(seed=sweep.seed)
 

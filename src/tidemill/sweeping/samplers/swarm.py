@@ -31,7 +31,7 @@ class ParticleSwarm(WholeSpaceSampler):
         return np.asarray(np.clip(here + velocity, 0, 1))
 
 
-def sampler(sweep: Sweep) -> BaseSampler:
+def sampler(sweep: Sweep, trial: int) -> BaseSampler:
     """Return the sampler."""
     return ParticleSwarm(distributions(sweep), sweep.seed, sweep.population)
 

@@ -5,11 +5,12 @@ from typing import Any
 from optuna.samplers import BaseSampler, TPESampler
 
 from tidemill.sweeping.params import Sweep
+from tidemill.sweeping.samplers.common import seed_of
 
 
-def sampler(sweep: Sweep) -> BaseSampler:
+def sampler(sweep: Sweep, trial: int) -> BaseSampler:
     """Return Optuna's sampler."""
-    return TPESampler(seed=sweep.seed)
+    return TPESampler(seed=seed_of(sweep, trial))
 
 
 def points(sweep: Sweep) -> list[dict[str, Any]] | None:
