@@ -17,7 +17,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
     "digits": {"training.epochs": 1, "sweep.trials": 2},
     "sentiment": {"training.epochs": 1, "tokenize.length": 20},
     "photos": {"training.epochs": 1, "tokenize.size": [32, 32]},
-    "assistant": {"source.options.limit": 80},
+    "assistant": {"source.options.limit": 240, "tokenize.length": 128, "tokenize.overlap": 32},
     "stories": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
     "poems": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
 }

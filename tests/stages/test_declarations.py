@@ -44,12 +44,12 @@ def readings(project: Project) -> dict[str, Reading]:
 def declared(project: Project) -> dict[str, Declared]:
     """Dependencies and params of each stage, as DVC reads them."""
     with Repo(str(project.folder)) as repo:
-        return {stage.addressing: _declared(stage) for stage in repo.index.stages}
+        return {stage.name: _declared(stage) for stage in repo.index.stages}
 
 
 def _declared(stage: Any) -> Declared:
     params = {param for dep in stage.deps for param in getattr(dep, "params", ())}
-    return {"deps": {str(dep) for dep in stage.deps if not hasattr(dep, "params")}, "params": params}
+    return {"deps": {dep.def_path for dep in stage.deps if not hasattr(dep, "params")}, "params": params}
 
 
 def covers(dependency: str, path: str) -> bool:

@@ -57,9 +57,9 @@ def _difference(champion: "ModelVersion", candidate: Candidate, metric: str) -> 
     theirs = ours[["id"]].merge(theirs, on="id", validate="one_to_one")
     if len(theirs) != len(ours):
         raise TidemillError(f"{len(ours) - len(theirs)} of {len(ours)} test rows have no prediction of its")
-    task = scoring.of(candidate.params["task"])
-    metrics_of_ours = task.metrics(ours, candidate.config["spec"])
-    metrics_of_theirs = task.metrics(task.score(theirs, spec), spec)
+    task = candidate.params["task"]
+    metrics_of_ours = scoring.metrics(task, ours, candidate.config["spec"])
+    metrics_of_theirs = scoring.metrics(task, scoring.of(task).score(theirs, spec), spec)
     bootstrap = Bootstrap(**candidate.evaluation["bootstrap"])
     return paired_difference(metrics_of_ours, metrics_of_theirs, metric, len(ours), bootstrap)
 

@@ -189,7 +189,7 @@ def _lineage(candidate: Candidate, run: "Run") -> dict[str, Any]:
         candidate.evaluation,
         candidate.weights_sha256,
         run.info.run_id,
-        run.data.tags.get("mlflow.parentRunId"),
+        run.data.tags.get(tags.PARENT),
     )
 
 

@@ -8,9 +8,6 @@ from tidemill.tracking import tags
 from tidemill.tracking.run import TrainingRun
 from tidemill.tracking.store import connect, experiment_id, runs
 
-PARENT_TAG = "mlflow.parentRunId"
-"""By this tag MLflow's page nests runs."""
-
 
 def sweep_run(system: str, study: str, params: Mapping[str, Any]) -> TrainingRun:
     """Return the run of a sweep: the one it has already, or a new one."""
@@ -27,7 +24,7 @@ def sweep_run(system: str, study: str, params: Mapping[str, Any]) -> TrainingRun
 
 def nest(run: TrainingRun, parent: str, trial: int) -> None:
     """Put the run of a trial inside that of its sweep."""
-    run.client.set_tag(run.id, PARENT_TAG, parent)
+    run.client.set_tag(run.id, tags.PARENT, parent)
     run.client.set_tag(run.id, tags.TRIAL, str(trial))
 
 

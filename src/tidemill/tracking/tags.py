@@ -20,6 +20,8 @@ WEIGHTS = "tidemill.weights_sha256"
 # Tags of the run of a sweep and of those of its trials.
 SWEEP = "tidemill.sweep"
 TRIAL = "tidemill.trial"
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag: by it MLflow's page nests a run in another."""
 BEST = "tidemill.best."
 """Beginning of the tags that name the best trial."""
 RESUMED_FROM = "tidemill.resumed_from"

@@ -75,6 +75,6 @@ def _messages() -> dict[str, Any]:
     return {
         name_of(method, rule): kind
         for rule, kind, methods in get_endpoints(lambda kind: kind)
-        if hasattr(kind, "DESCRIPTOR")
+        if isinstance(kind, type)  # of other routes it is the function that handles them
         for method in methods
     }
