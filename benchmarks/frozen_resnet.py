@@ -2,7 +2,7 @@
 
     python benchmarks/frozen_resnet.py --rounds 3
 
-The way of the train stage (`pipelines.train.train_system`) on drawn pictures, with random weights of the base: neither
+The way of the train stage (`tidemill.training.run.train_system`) on drawn pictures, with random weights of the base: neither
 changes what a step costs. Beside it one epoch in which every step runs the base, as a loop without kept features would in
 each epoch; it takes the same steps and ends in the same loss as our one epoch.
 """
@@ -11,7 +11,6 @@ import argparse
 import io
 import platform
 import shutil
-import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from statistics import median
@@ -24,20 +23,20 @@ from safetensors.torch import save_file
 from timing import ROOT, Cost, show, take_turns
 from training import held_out_loss, ours
 
-from tidemill.models.common import networks as models
-from tidemill.project.params import System, load_system
 from tidemill.core.files import sha256_file
+from tidemill.core.spec import Spec
+from tidemill.models.common import networks
+from tidemill.models.common.networks import WEIGHTS
 from tidemill.models.resnet import Params
-from tidemill.tasks import image_classification as task
+from tidemill.project.params import System, load_system
+from tidemill.tasks.image_classification import learning as task
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import Shards, ShardWriter
 from tidemill.training import determinism
-
-sys.path.insert(0, str(ROOT))  # the stages are run from the project's folder, not installed
-from pipelines import train
+from tidemill.training.run import train_system
 
 LABELS, TOLERANCE = 10, 1e-4
-WEIGHTS = models.WEIGHTS
+FEATURES = Path("features")
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=256)
     parser.add_argument("--side", type=int, default=64)
     arguments = parser.parse_args()
-    spec = {"outputs": LABELS, "shape": [arguments.side, arguments.side, 3]}
+    spec: Spec = {"outputs": LABELS, "shape": [arguments.side, arguments.side, 3]}
     print(
         f"{platform.machine()}, torch {torch.__version__}, transformers {transformers.__version__}, {arguments.pictures} pictures"
     )
@@ -74,10 +73,10 @@ def drawn(folder: Path, pictures: int, side: int) -> Path:
     return folder
 
 
-def frozen(folder: Path, spec: dict) -> System:
+def frozen(folder: Path, spec: Spec) -> System:
     """The shipped system of photographs, on a ResNet-50 whose pinned weights are random ones."""
     torch.manual_seed(0)
-    base = models.build(Params(name="resnet", unfreeze="all"), spec).base
+    base = networks.build(Params(name="resnet", unfreeze="all"), spec).base
     folder.mkdir()
     save_file({f"base.{name}": value.contiguous() for name, value in base.state_dict().items()}, folder / WEIGHTS)
     pinned = {"path": str(folder), "sha256": sha256_file(folder / WEIGHTS)}
@@ -86,19 +85,22 @@ def frozen(folder: Path, spec: dict) -> System:
     return system.model_copy(update={"model": Params(name="resnet", pretrained=pinned), "training": training})
 
 
-def stage(system: System, spec: dict, packed: Path, epochs: int) -> torch.nn.Module:
+def stage(system: System, spec: Spec, packed: Path, epochs: int) -> torch.nn.Module:
     """Train from nothing: features that an earlier way kept are removed first."""
-    shutil.rmtree(train.FEATURES, ignore_errors=True)
-    training = system.training.model_copy(update={"epochs": epochs})
-    with TemporaryDirectory() as checkpoints, redirect_stdout(io.StringIO()):
-        changed = system.model_copy(update={"training": training})
-        return train.train_system(changed, spec, packed, Path(checkpoints), lambda points: None).network
+    shutil.rmtree(FEATURES, ignore_errors=True)
+    params = system.training.model_copy(update={"epochs": epochs})
+    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        checkpoints = Path(folder)
+        outcome = train_system(
+            system.task, system.model, params, spec, packed, checkpoints, lambda points: None, FEATURES
+        )
+    return outcome.network
 
 
-def without_features(system: System, spec: dict, packed: Path) -> torch.nn.Module:
+def without_features(system: System, spec: Spec, packed: Path) -> torch.nn.Module:
     params = system.training.model_copy(update={"epochs": 1})
     determinism.apply(params)
-    network = models.begin(system.model, spec).train()
+    network = networks.begin(system.model, spec).train()
     rows = {split: Shards(packed / split) for split in ("train", "valid")}
     batches = Batches(rows["train"], params.batch, shuffle=True, seed=params.seed)
     return ours(network, task, batches, Batches(rows["valid"], params.batch), params)

@@ -19,12 +19,12 @@ from torch.nn import functional
 from train_gpt import in_their_format, theirs
 from training import as_torch_has_it, ours
 
-from tidemill.models.common import networks as models
-from tidemill.training.params import Training
+from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params
-from tidemill.tasks import text_generation as task
+from tidemill.tasks.text_generation import learning as task
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
+from tidemill.training.params import Training
 from tidemill.training.utilisation import mfu
 
 SHAPE = Params(name="gpt2", width=768, heads=12, layers=12, dropout=0.0, compile=True)
@@ -45,7 +45,7 @@ def main() -> None:
         return
     device = torch.cuda.get_device_name()
     print(f"{device}, torch {torch.__version__}, {arguments.steps} steps of {PARAMS.batch} windows of {LENGTH} tokens")
-    network = models.build(SHAPE, {"vocabulary": VOCABULARY, "length": LENGTH + 1})
+    network = networks.build(SHAPE, {"vocabulary": VOCABULARY, "length": LENGTH + 1})
     found = compared(network, arguments.rounds, arguments.steps)
     for name, rates in found.items():
         show(f"{name}, tokens/s", rates)

@@ -111,7 +111,7 @@ def timed(way: str, folder: Path, merges: Path) -> Run:
 
 def tidemill_way(folder: Path, merges: Path):
     from tidemill.core.tables import blocks
-    from tidemill.tasks import text_generation
+    from tidemill.tasks.text_generation import encoding
     from tidemill.tokens import bpe
     from tidemill.tokens.shards import Shards, ShardWriter
 
@@ -120,7 +120,7 @@ def tidemill_way(folder: Path, merges: Path):
         spec = {"vocabulary": tokenizer.get_vocab_size(), "length": LENGTH, "end": tokenizer.token_to_id(bpe.END)}
         with ShardWriter(folder / "shards") as writer:
             for rows in blocks(folder / "documents.parquet"):
-                writer.append(text_generation.encode(rows, tokenizer, spec))
+                writer.append(encoding.encode(rows, tokenizer, spec))
         return lambda: Shards(folder / "shards")["tokens"].values.astype("uint32")
 
     return work

@@ -21,10 +21,10 @@ import transformers
 from timing import compare, take_turns
 from training import Padded, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill.models.common import networks as models
-from tidemill.project.params import load_system
 from tidemill.models.bert import Params, hugging_face
-from tidemill.tasks import text_classification as task
+from tidemill.models.common import networks
+from tidemill.project.params import load_system
+from tidemill.tasks.text_classification import learning as task
 from tidemill.tokens.batches import Batches
 
 LENGTH = 128
@@ -40,7 +40,7 @@ def main() -> None:
     params = load_system("sentiment").training.model_copy(update={"epochs": 1, "lr": 1e-4, "keep": "last"})
     rows, held_out = some("sentiment", "train", arguments.rows), some("sentiment", "valid", 64)
     torch.manual_seed(0)
-    network = models.build(SHAPE, spec("sentiment"))
+    network = networks.build(SHAPE, spec("sentiment"))
     peer = theirs(network)
     mean = rows.columns["tokens"].lengths.mean()
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"

@@ -24,11 +24,11 @@ from timing import compare, take_turns
 from torch.utils.data import DataLoader, Dataset
 from training import as_torch_has_it, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill.models.common import networks as models
-from tidemill.training.params import Training
+from tidemill.models.common import networks
 from tidemill.project.params import load_system
-from tidemill.tasks import image_classification as task
+from tidemill.tasks.image_classification import learning as task
 from tidemill.tokens.batches import Batches
+from tidemill.training.params import Training
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     params = system.training.model_copy(update={"epochs": 1})
     rows, held_out = some("digits", "train", arguments.rows), some("digits", "valid", 512)
     torch.manual_seed(0)
-    network = models.build(system.model, spec("digits"))
+    network = networks.build(system.model, spec("digits"))
     batches = Batches(rows, params.batch, shuffle=True)
     versions = f"torch {torch.__version__}, pytorch-lightning {lightning.__version__}"
     print(f"{platform.machine()}, {versions}, {len(batches)} steps of {params.batch}")
@@ -102,15 +102,15 @@ class Scaled:
 
 
 class Usual(lightning.LightningModule):
-    """A Lightning module as its documentation writes it: figures by `self.log`."""
+    """A Lightning module as its documentation writes it: metrics by `self.log`."""
 
     def __init__(self, network: torch.nn.Module, lr: float) -> None:
         super().__init__()
         self.network, self.lr = network, lr
 
     def training_step(self, batch: list[torch.Tensor], number: int) -> torch.Tensor:
-        loss, figures = Scaled.step(self.network, batch, 0.0)
-        self.log_dict({"loss": loss, **figures})
+        loss, metrics = Scaled.step(self.network, batch, 0.0)
+        self.log_dict({"loss": loss, **metrics})
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

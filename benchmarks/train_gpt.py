@@ -19,12 +19,12 @@ import torch
 from timing import compare, take_turns
 from training import as_torch_has_it, held_out_loss, ours, packed, spec
 
-from tidemill.models.common import networks as models
-from tidemill.training.params import Training
+from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params, hugging_face
-from tidemill.tasks import text_generation as task
+from tidemill.tasks.text_generation import learning as task
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, windows
+from tidemill.training.params import Training
 
 SHAPE = Params(name="gpt2", width=192, heads=6, layers=4, dropout=0.0)
 PARAMS = Training(epochs=1, batch=8, optimizer="adamw", lr=1e-3, clip=1.0, keep="last", accelerator="cpu")
@@ -48,7 +48,7 @@ def main() -> None:
     tokens = windows(Shards(packed("stories") / "train"), "tokens", described["length"] + 1).columns["tokens"]
     rows, held_out = tokens[: arguments.steps * PARAMS.batch], MemoryShards({"tokens": tokens[-16:]})
     torch.manual_seed(0)
-    network = models.build(
+    network = networks.build(
         SHAPE, described | {"length": described["length"] + 1}
     )  # the peer reads a window's last token
     peer = in_their_format(network, described["end"])

@@ -19,9 +19,9 @@ from timing import compare, take_turns
 from torch.utils.data import DataLoader, Dataset
 from training import Padded, held_out_loss, ours, plain_loop, some, spec
 
-from tidemill.models.common import networks as models
+from tidemill.models.common import networks
 from tidemill.project.params import load_system
-from tidemill.tasks import text_classification as task
+from tidemill.tasks.text_classification import learning as task
 from tidemill.tokens.batches import Batches
 
 LENGTH = 100
@@ -37,7 +37,7 @@ def main() -> None:
     params = system.training.model_copy(update={"epochs": 1, "keep": "last"})
     rows, held_out = some("sentiment", "train", arguments.rows), some("sentiment", "valid", 128)
     torch.manual_seed(0)
-    network = models.build(system.model, spec("sentiment"))
+    network = networks.build(system.model, spec("sentiment"))
     batches = Batches(rows, params.batch, shuffle=True, bucket=task.BUCKET)
     mean = batches.shards.columns["tokens"].lengths.mean()
     print(

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from timing import ROOT
 
-from tidemill.training.params import Training
 from tidemill.core.files import read_json
-from tidemill.tasks import Task
+from tidemill.core.spec import Spec
+from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Ragged, Shards
 from tidemill.training import determinism
 from tidemill.training.fit import fit
 from tidemill.training.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
+from tidemill.training.params import Training
 
 M_MMAP_THRESHOLD = -3
 """Of `mallopt(3)`."""
@@ -34,8 +35,8 @@ def packed(system: str) -> Path:
     return folder
 
 
-def spec(system: str) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(packed(system) / "tokens.json")
+def spec(system: str) -> Spec:
+    found: Spec = read_json(packed(system) / "tokens.json")
     return found
 
 
@@ -62,7 +63,9 @@ class Padded(Batches):
         return batch | {"tokens": torch.nn.functional.pad(batch["tokens"], (0, missing))}
 
 
-def ours(network: torch.nn.Module, task: Task, train: Batches, valid: Batches, params: Training) -> torch.nn.Module:
+def ours(
+    network: torch.nn.Module, task: LearningPart, train: Batches, valid: Batches, params: Training
+) -> torch.nn.Module:
     """The training of the train stage, with its checkpoints, curves and validation; its progress is not shown."""
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         determinism.apply(params)
@@ -85,7 +88,9 @@ def _return_freed_memory() -> None:
     mallopt(M_TRIM_THRESHOLD, 64 << 20)
 
 
-def plain_loop(network: torch.nn.Module, task: Task, batches: Iterable[Any], params: Training) -> torch.nn.Module:
+def plain_loop(
+    network: torch.nn.Module, task: LearningPart, batches: Iterable[Any], params: Training
+) -> torch.nn.Module:
     """The least that trains: no validation, no checkpoint, no curve, not even a printed loss."""
     as_torch_has_it(params)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[params.optimizer]
@@ -99,7 +104,7 @@ def plain_loop(network: torch.nn.Module, task: Task, batches: Iterable[Any], par
 
 
 @torch.inference_mode()
-def held_out_loss(network: torch.nn.Module, task: Task, valid: Batches) -> float:
+def held_out_loss(network: torch.nn.Module, task: LearningPart, valid: Batches) -> float:
     """Mean over the batches, in float32."""
     torch.set_float32_matmul_precision("highest")
     network.eval()

@@ -1,4 +1,4 @@
-"""What a user does, with the tools' own commands, from raw bytes to a model that answers."""
+"""What a user does, with the tools' own commands, from raw bytes to a model that predicts."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.projects import DIGITS, REVIEWS, ROOT, Project, write_digits, write_reviews
+from tests.projects import BIN, DIGITS, REVIEWS, ROOT, Project, write_digits, write_reviews
 
 STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in ("Makefile", "pyproject.toml", "scripts", "README.md"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, made.folder / name)
-    (made.folder / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
+    (made.folder / ".venv").symlink_to(BIN.parent, target_is_directory=True)
     made.commit()
     made.run("dvc", "remote", "add", "--default", "local", str(made.folder.parent / "remote"))
     made.environment["FIRST_RUN"] = made.run(
@@ -35,16 +35,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_one_command_makes_every_output_and_says_where_to_look(project: Project) -> None:
-    said = project.environment["FIRST_RUN"]
+    printed = project.environment["FIRST_RUN"]
     for system in ("digits", "sentiment"):
         assert "challenger" in json.loads(project.artifact(system, "register/registration.json").read_text())["alias"]
         assert project.artifact(system, "evaluate/report.html").stat().st_size > 10_000
-    assert "report.html" in said
+    assert "report.html" in printed
 
 
 def test_a_second_run_finds_nothing_to_do(project: Project) -> None:
-    said = project.run("tidemill", "run")
-    assert said.count("cached") >= 12
+    printed = project.run("tidemill", "run")
+    assert printed.count("cached") >= 12
     assert "up to date" in project.run("dvc", "repro")
     assert "up to date" in project.run("dvc", "status")
 
@@ -54,11 +54,11 @@ def test_status_says_why_a_stage_would_run(project: Project) -> None:
     before = params.read_text(encoding="utf-8")
     params.write_text(before.replace("epochs: 3", "epochs: 2"), encoding="utf-8")
     try:
-        said = project.run("tidemill", "status", "digits")
+        printed = project.run("tidemill", "status", "digits")
     finally:
         params.write_text(before, encoding="utf-8")
-    assert re.search(r"train@digits\s+run\s+.*training", said), said
-    assert re.search(r"ingest@digits\s+cached", said), said
+    assert re.search(r"train@digits\s+run\s+.*training", printed), printed
+    assert re.search(r"ingest@digits\s+cached", printed), printed
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_another_clone_pulls_all_that_was_pushed(project: Project) -> None:
     assert (clone / "artifacts/digits/train/model/model.safetensors").exists()
 
 
-def test_the_registered_model_answers_as_the_trained_one_did(project: Project) -> None:
+def test_the_registered_model_predicts_as_the_trained_one_did(project: Project) -> None:
     program = """
 import json, os, sys
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -104,20 +104,19 @@ from tidemill.tracking.store import store_uri
 mlflow.set_tracking_uri(store_uri())
 model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}@challenger")
 rows = pd.read_parquet(f"artifacts/{sys.argv[1]}/ingest/test.parquet")
-model.predict(rows[[sys.argv[2]]]).to_json("answers.json", orient="records")
+model.predict(rows[[sys.argv[2]]]).to_json("predicted.json", orient="records")
 """
     for system, column in (("digits", "image"), ("sentiment", "text")):
         project.run("python", "-c", program, system, column)
-        answers = pd.read_json(project.folder / "answers.json", dtype={"prediction": str})
+        predicted = pd.read_json(project.folder / "predicted.json", dtype={"prediction": str})
         predictions = pd.read_parquet(project.artifact(system, "evaluate/predictions.parquet"))
-        assert answers["prediction"].tolist() == predictions["prediction"].tolist()
-        assert answers["confidence"].tolist() == pytest.approx(predictions["confidence"].tolist(), abs=1e-5)
+        assert predicted["prediction"].tolist() == predictions["prediction"].tolist()
+        assert predicted["confidence"].tolist() == pytest.approx(predictions["confidence"].tolist(), abs=1e-5)
 
 
 def test_a_fresh_tracking_server_gets_the_versions_again(project: Project) -> None:
     shutil.rmtree(project.folder / ".tidemill/mlflow")
-    said = project.run("tidemill", "run")
-    assert "registering it there" in said
+    assert "registering it there" in project.run("tidemill", "run")
     assert "registering it there" not in project.run("tidemill", "run")
     assert "up to date" in project.run("dvc", "status")
 
