@@ -48,13 +48,11 @@ class Project:
         self.folder = folder
         folder.mkdir(parents=True)
         for name in CODE:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copyfile
-            copy(
-                source,
-                folder / name,
-                **({"ignore": shutil.ignore_patterns("__pycache__", "*.egg-info")} if source.is_dir() else {}),
-            )
+            if (ROOT / name).is_dir():
+                left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+            else:
+                shutil.copyfile(ROOT / name, folder / name)
         self.environment = quiet_environment(folder / ".tidemill") | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder)]),

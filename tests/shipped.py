@@ -12,13 +12,14 @@ from tests.projects import ROOT, Project
 
 STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
 TRACER = Path(__file__).with_name("trace_stage.py")
+SMALL = {"model.width": 32, "model.heads": 2, "model.layers": 1}
 SHORTENED: dict[str, dict[str, Any]] = {
-    "digits": {"training.epochs": 1, "sweep.trials": 2},
-    "sentiment": {"training.epochs": 1, "tokenize.length": 20},
-    "photos": {"training.epochs": 1, "tokenize.size": [32, 32]},
+    "digits": {"source.options.splits": {"train": "t10k"}, "ingest.test": 0.05, "training.epochs": 1},
+    "sentiment": {"ingest.valid": 0.8, "ingest.test": 0.05, "tokenize.length": 20, "training.epochs": 1},
+    "photos": {"ingest.valid": 0.6, "ingest.test": 0.1, "tokenize.size": [32, 32], "training.epochs": 1},
     "assistant": {"source.options.limit": 240, "tokenize.length": 128, "tokenize.overlap": 32},
-    "stories": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
-    "poems": {"training.epochs": 1, "model.width": 32, "model.heads": 2, "model.layers": 1, "training.batch": 64},
+    "stories": {"ingest.valid": 0.7, "ingest.test": 0.05, "training.epochs": 1, "training.batch": 64, **SMALL},
+    "poems": {"source.options.files": "poet.tang.1000.json", "training.epochs": 1, "training.batch": 64, **SMALL},
 }
 """By system, other values of params that make it quick; no gate is kept, for so short a training passes none."""
 

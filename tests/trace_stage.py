@@ -71,7 +71,11 @@ class Trace:
         from tidemill.core import params
 
         read_system = params.read_system
-        params.read_system = lambda name: Recorded(read_system(name), self.blocks)  # type: ignore[assignment]
+
+        def recorded(name: str, path: Path = params.PARAMS_FILE) -> dict[str, Any]:
+            return Recorded(read_system(name, path), self.blocks)
+
+        params.read_system = recorded
 
     def reading(self) -> dict[str, list[str]]:
         """Return what was noted; modules of the project are those that were imported, and those read as files."""
@@ -126,7 +130,7 @@ def _make_champion(system: str) -> None:
     client = store.connect()
     client.set_registered_model_alias(system, tags.CHAMPION, "1")
     client.set_model_version_tag(system, "1", tags.TEST_SET, "another")
-    client.delete_run(client.get_model_version(system, "1").run_id)
+    client.delete_run(str(client.get_model_version(system, "1").run_id))
 
 
 def main() -> None:

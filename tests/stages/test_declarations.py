@@ -91,13 +91,14 @@ def _pinned(project: Project, system: str) -> set[str]:
 def test_nothing_is_declared_that_is_not_read(readings: dict[str, Reading], declared: dict[str, Declared]) -> None:
     """Data must be read in every system; code that systems share, in one of them at least."""
     for stage in STAGES:
-        idle = {}
+        idle: dict[str, set[str]] = {}
         for system in SHORTENED:
             reading, waits_for = readings[f"{stage}@{system}"], ORDER_ONLY.get(stage, "").format(system=system)
             read = reading["modules"] + reading["files"]
             deps = declared[f"{stage}@{system}"]["deps"] - {waits_for}
             idle[system] = {dep for dep in deps if not any(covers(dep, path) for path in read)}
-        assert set.intersection(*idle.values()) == set(), stage
+        in_all = set[str].intersection(*idle.values())
+        assert in_all == set(), stage
         own = {dep for deps in idle.values() for dep in deps if not dep.startswith("src/tidemill/")}
         assert own == set(), stage
         for system, deps in idle.items():
@@ -106,8 +107,8 @@ def test_nothing_is_declared_that_is_not_read(readings: dict[str, Reading], decl
 
 def _named_by(declared: dict[str, Declared], stage: str, system: str) -> set[str]:
     """Code that one system depends on and another does not: that of its format, model and task."""
-    every = [declared[f"{stage}@{other}"]["deps"] for other in SHORTENED]
-    return declared[f"{stage}@{system}"]["deps"] - set.intersection(*every)
+    shared = set[str].intersection(*(declared[f"{stage}@{other}"]["deps"] for other in SHORTENED))
+    return declared[f"{stage}@{system}"]["deps"] - shared
 
 
 def test_every_declared_dependency_is_there(

@@ -206,8 +206,10 @@ def _last_name(node: ast.Name | ast.Attribute | ast.alias) -> str:
 
 def _starts_a_process(call: ast.Call) -> bool:
     starts = ("run", "Popen", "call", "check_call", "check_output", "system", "execv", "execvp", "spawnv")
-    holder = call.func.value if isinstance(call.func, ast.Attribute) else None
-    return isinstance(holder, ast.Name) and holder.id in ("subprocess", "os") and call.func.attr in starts  # type: ignore[union-attr]
+    function = call.func
+    if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
+        return False
+    return function.value.id in ("subprocess", "os") and function.attr in starts
 
 
 def _requirements() -> list[Requirement]:

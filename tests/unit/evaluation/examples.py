@@ -76,6 +76,6 @@ def results(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task: str
             "training": {"lr": 0.001, "clip": None},
             "spec": spec | {"tokenize": {}, "splits": {"train": {"sha256": "cd" * 32}}},
         },
-        failures={"<b>capitals": rows.iloc[0].to_dict()},
+        failures={"<b>capitals": {str(name): value for name, value in rows.iloc[0].items()}},
         latency={"examples": 1, "p50_ms": 1.0, "p95_ms": 2.0, "slowest": [{"id": rows["id"][0], "ms": 3.0}]},
     )

@@ -6,8 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.projects import DIGITS, ROOT
-from tidemill.project.params import load_project, load_system
 from tidemill.core.errors import TidemillError
+from tidemill.project.params import load_project, load_system
 
 
 def written(folder: Path, **changes: object) -> Path:
@@ -70,12 +70,12 @@ def test_a_mistake_is_named_with_its_path(tmp_path: Path, changes: dict[str, obj
     assert "\n" not in str(caught.value)
 
 
-def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(TidemillError, match=r"training\.epoch: .*; systems\.digits\.training\.btch: "):
         load_project(written(tmp_path, training={"epoch": 1, "btch": 2}))
 
 
-def test_a_missing_part_says_how_to_write_its_defaults(tmp_path: Path) -> None:
+def test_a_missing_block_says_how_to_write_its_defaults(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with path.open("w", encoding="utf-8") as stream:
         YAML().dump(

@@ -1,6 +1,7 @@
 """Several small batches for one step are one large batch, and a killed training resumes with whole steps."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from tidemill.core.spec import Spec
 from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params
-from tidemill.tasks.text_generation import learning
+from tidemill.tasks.common import learning
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism
@@ -17,6 +18,7 @@ from tidemill.training.fit import LAST, fit
 from tidemill.training.params import Training
 
 SPEC: Spec = {"vocabulary": 50, "length": 8, "end": 0}
+TASK = learning.of("text_generation")
 
 
 def windows(count: int) -> MemoryShards:
@@ -31,7 +33,7 @@ def trained(folder: Path, epochs: int = 2, **changed: object) -> dict[str, torch
     determinism.apply(params)
     network = networks.build(Params(name="gpt2", width=16, heads=2, layers=1, dropout=0.0), SPEC)
     train, valid = Batches(windows(48), params.batch, shuffle=True), Batches(windows(8), 8)
-    fit(network, learning, train, valid, params, folder, lambda points: None)
+    fit(network, TASK, train, valid, params, folder, lambda points: None)
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
@@ -49,16 +51,16 @@ class Killed(Exception):
 def test_a_killed_training_resumes_with_whole_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"batch": 4, "accumulate": 3, "save_every": 1}
     expected = trained(tmp_path / "whole", **options)
-    taken, step = [], learning.step
+    taken, step = [], TASK.step
 
-    def dies_in_the_middle_of_a_step(*arguments: object) -> object:
+    def dies_in_the_middle_of_a_step(*arguments: Any) -> object:
         taken.append(1)
         if len(taken) == 8:
             raise Killed
         return step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learning, "step", dies_in_the_middle_of_a_step)
+        patch.setattr(TASK, "step", dies_in_the_middle_of_a_step)
         with pytest.raises(Killed):
             trained(tmp_path / "killed", **options)
     assert (tmp_path / "killed" / LAST).exists()

@@ -10,7 +10,8 @@ from torch import nn
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.spec import Spec
-from tidemill.tasks.image_classification import learning
+from tidemill.tasks.common import learning
+from tidemill.tasks.image_classification.learning import Augment
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, features, fingerprint
@@ -18,6 +19,7 @@ from tidemill.training.fit import LAST, Outcome, fit
 from tidemill.training.params import Training
 
 SPEC: Spec = {"labels": ["dark", "light"], "splits": {"train": {"sha256": "a"}, "valid": {"sha256": "b"}}}
+TASK = learning.of("image_classification")
 CODE = fingerprint.code("image_classification", "resnet")
 
 
@@ -36,7 +38,7 @@ class CountingBase(nn.Module):
 
 
 class Network(nn.Module):
-    def __init__(self, base: nn.Module) -> None:
+    def __init__(self, base: "CountingBase") -> None:
         super().__init__()
         self.base, self.head = base, nn.Linear(2, 1)
 
@@ -63,11 +65,11 @@ def params(**values: Any) -> Training:
 def train(network: nn.Module, shards: features.Rows, training: Training, folder: Path, report: Any = None) -> Outcome:
     train_rows = Batches(shards["train"], training.batch, shuffle=True)
     valid_rows = Batches(shards["valid"], training.batch)
-    return fit(network, learning, train_rows, valid_rows, training, folder, report or (lambda points: None))
+    return fit(network, TASK, train_rows, valid_rows, training, folder, report or (lambda points: None))
 
 
 def computed(base: nn.Module, shards: features.Rows, spec: Spec, cache: Path) -> features.Rows:
-    return features.computed(base, learning, params(), shards, spec, CODE, cache)
+    return features.computed(base, TASK, params(), shards, spec, CODE, cache)
 
 
 @pytest.mark.parametrize("epochs", [1, 10])
@@ -76,7 +78,7 @@ def test_the_base_sees_each_picture_once_however_many_epochs(tmp_path: Path, epo
     network = Network(CountingBase())
     found = computed(network.base, tables(), SPEC, tmp_path / "features")
     train(network.head, found, params(epochs=epochs), tmp_path / "checkpoints")
-    assert network.base.seen == 100  # type: ignore[union-attr]
+    assert network.base.seen == 100
 
 
 def test_a_head_trained_on_features_is_that_trained_behind_its_frozen_base(tmp_path: Path) -> None:
@@ -130,20 +132,21 @@ def test_a_base_that_is_trained_has_no_features_to_keep() -> None:
 
 
 def test_augmentation_before_a_frozen_base_is_refused(tmp_path: Path) -> None:
-    augmented = params(augment=learning.Augment(flip=True))
+    augmented = params(augment=Augment(flip=True))
     with pytest.raises(TidemillError, match=r"set model\.unfreeze to 1 or more, or augment to null"):
-        features.computed(CountingBase(), learning, augmented, tables(), SPEC, CODE, tmp_path)
+        features.computed(CountingBase(), TASK, augmented, tables(), SPEC, CODE, tmp_path)
 
 
 def test_augmented_training_resumes_exactly(tmp_path: Path) -> None:
-    augment = learning.Augment(crop=0.2, flip=True, rotation=10.0, colour=0.3, mixup=0.4)
+    augment = Augment(crop=0.2, flip=True, rotation=10.0, colour=0.3, mixup=0.4)
     training = params(augment=augment, save_every=4)
 
     def weights(folder: Path, report: Any = None) -> torch.Tensor:
         determinism.apply(training)
         network = nn.Sequential(nn.Flatten(), nn.Linear(48, 1))
         train(network, tables(), training, folder, report)
-        return network[1].weight.detach().clone()
+        weight: torch.Tensor = network.state_dict()["1.weight"]
+        return weight.clone()
 
     def stop(points: Any) -> None:
         if points and points[-1].step > 12:  # in the second epoch, just after a checkpoint

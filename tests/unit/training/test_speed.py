@@ -10,7 +10,7 @@ import torch
 from tidemill.core.spec import Spec
 from tidemill.models.common import networks
 from tidemill.models.gpt2 import Params
-from tidemill.tasks.text_generation import learning
+from tidemill.tasks.common import learning
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, matmul
@@ -39,7 +39,7 @@ def trained(folder: Path, **changed: object) -> Outcome:
     network = networks.build(SHAPE, SPEC)
     return fit(
         network,
-        learning,
+        learning.of("text_generation"),
         Batches(rows, params.batch, shuffle=True),
         Batches(rows, 8),
         params,
