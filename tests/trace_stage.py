@@ -34,6 +34,8 @@ NATIVE = (("pyarrow.parquet", "ParquetFile"), ("safetensors.torch", "load_file")
 """What opens files outside of Python, where no audit hook sees it; of a class, its `from_file` or else its making."""
 OWN = ("tidemill", "pipelines", "flows")
 CHAMPION = "champion"
+STORE = ".tidemill"
+"""What is there is an output, or a copy of one: checkpoints, the tracking store, the signing key."""
 
 
 class Recorded(dict[str, Any]):
@@ -104,7 +106,7 @@ class Trace:
         if not isinstance(opened, str | Path):
             return
         path = PROJECT / opened
-        if path.is_relative_to(PROJECT):
+        if path.is_relative_to(PROJECT) and not path.is_relative_to(PROJECT / STORE):
             self.files.add(path.relative_to(PROJECT))
 
 

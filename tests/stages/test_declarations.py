@@ -10,9 +10,9 @@ from dvc.repo import Repo
 from tests.projects import Project
 from tests.shipped import SHORTENED, STAGES, Reading, read_params, shipped_project, trace
 
-NOT_AN_INPUT = ("params.yaml", ".tidemill", ".git", "requirements", "dvc.lock", "dvc.yaml", "keys")
-"""Read, but no input of a stage's outputs: params are declared one by one; the rest is DVC's and git's own, the tracking
-store, what lineage only records, and whose signatures count."""
+NOT_AN_INPUT = ("params.yaml", ".git", "requirements", "dvc.lock", "dvc.yaml", "keys")
+"""Read, but no input of a stage's outputs: params are declared one by one; the rest is DVC's and git's own, what lineage
+only records, and whose signatures count."""
 ORDER_ONLY = {"ingest": "artifacts/params-checked", "tokenize": "artifacts/{system}/validate/validation.json"}
 """Declared, but not read: ingest waits for the check of all params, and no row is packed that was not validated."""
 AT_ONCE = 2
