@@ -17,7 +17,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
     "digits": {"source.options.splits": {"train": "t10k"}, "ingest.test": 0.05, "training.epochs": 1},
     "sentiment": {"ingest.valid": 0.8, "ingest.test": 0.05, "tokenize.length": 20, "training.epochs": 1},
     "photos": {"ingest.valid": 0.6, "ingest.test": 0.1, "tokenize.size": [32, 32], "training.epochs": 1},
-    "assistant": {"source.options.limit": 160, "tokenize.length": 96, "tokenize.overlap": 16},
+    "assistant": {"source.options.limit": 160, "ingest.valid": 0.3, "tokenize.length": 96, "tokenize.overlap": 16},
     "stories": {"ingest.valid": 0.7, "ingest.test": 0.05, "training.epochs": 1, "training.batch": 64, **SMALL},
     "poems": {"source.options.files": "poet.tang.1000.json", "training.epochs": 1, "training.batch": 64, **SMALL},
 }

@@ -19,6 +19,8 @@ AT_ONCE = 2
 """Systems whose stages run at the same time."""
 Declared = dict[str, set[str]]
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # it runs 36 stages
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, all_raw_data: Path) -> Project:
