@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.sources.params import Download, Member
-from tidemill.sources.fetch import fetch
 from tidemill.core.errors import TidemillError
+from tidemill.sources.fetch import fetch
+from tidemill.sources.params import Download, Member
 
 PIN = sha256(b"content").hexdigest()
 
