@@ -13,11 +13,12 @@ from tests.projects import ROOT, Project
 STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
 TRACER = Path(__file__).with_name("trace_stage.py")
 SMALL = {"tokenize.vocabulary": 512, "model.width": 32, "model.heads": 2, "model.layers": 1}
+WINDOWS = {"tokenize.length": 128, "tokenize.question": 16, "tokenize.overlap": 16}
 SHORTENED: dict[str, dict[str, Any]] = {
     "digits": {"source.options.splits": {"train": "t10k"}, "ingest.test": 0.05, "training.epochs": 1},
     "sentiment": {"ingest.valid": 0.8, "ingest.test": 0.05, "tokenize.length": 20, "training.epochs": 1},
     "photos": {"ingest.valid": 0.6, "ingest.test": 0.1, "tokenize.size": [32, 32], "training.epochs": 1},
-    "assistant": {"source.options.limit": 160, "ingest.valid": 0.3, "tokenize.length": 96, "tokenize.overlap": 16},
+    "assistant": {"source.options.limit": 160, "ingest.valid": 0.3, **WINDOWS},
     "stories": {"ingest.valid": 0.7, "ingest.test": 0.05, "training.epochs": 1, "training.batch": 64, **SMALL},
     "poems": {"source.options.files": "poet.tang.1000.json", "training.epochs": 1, "training.batch": 64, **SMALL},
 }

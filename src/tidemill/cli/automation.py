@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tidemill.cli.arguments import Input
 from tidemill.cli.errors import one_line
-from tidemill.cli.serving import Input
 from tidemill.core.errors import TidemillError
 
 LIMIT_PASSED = 3

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from tidemill.cli import formatting
+from tidemill.cli.arguments import FILE, Input
 from tidemill.cli.errors import one_line
 from tidemill.core.errors import TidemillError
 
-FILE = "A .csv, .tsv, .jsonl or .parquet file, or a folder of pictures."
 Model = Annotated[str, typer.Argument(help="The version: models:/digits@champion or models:/digits/3.")]
-Input = Annotated[Path, typer.Argument(metavar="FILE", help=FILE)]
 Output = Annotated[Path | None, typer.Option(help="Where to write; by default beside the input.")]
 Rows = Annotated[int, typer.Option(min=1, help="Rows in memory at once.")]
 Column = Annotated[
