@@ -1,9 +1,9 @@
-"""A registered version over HTTP: `tidemill serve` beside `mlflow models serve`, with the same questions.
+"""A registered version over HTTP: `tidemill serve` beside `mlflow models serve`, with the same requests.
 
     python benchmarks/serve.py --rounds 3        # in a project in which `make run` has registered sentiment
 
-Both run at the same time, each in one process on this machine; one client asks them in turn, one row a request and 64
-rows a request, as fast as answers come. The answers of both have to be the same.
+Both run at the same time, each in one process on this machine; one client sends to them in turn, one row a request and 64
+rows a request, as fast as responses come. The predictions of both have to be the same.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from timing import show, with_first_on_path
 from tidemill.tracking.store import store_uri
 
 TIDEMILL, MLFLOW = (str(Path(sys.executable).with_name(name)) for name in ("tidemill", "mlflow"))
-Ask = Callable[[list[dict[str, str]]], list[str]]
+Predict = Callable[[list[dict[str, str]]], list[str]]
 
 
 def main() -> None:
@@ -41,19 +41,19 @@ def main() -> None:
         ours = stack.enter_context(tidemill(arguments.model, client))
         theirs = stack.enter_context(mlflow(arguments.model, client))
         for rows in (1, 64):
-            questions = [
+            requests = [
                 [{"text": text} for text in texts.sample(rows, random_state=number)]
                 for number in range(arguments.requests)
             ]
             found: dict[str, list[float]] = {"tidemill serve": [], "mlflow models serve": []}
             for _ in range(arguments.rounds):
-                answers = []
-                for way, ask in zip(found, (ours, theirs), strict=True):
+                predictions = []
+                for way, predict in zip(found, (ours, theirs), strict=True):
                     start = time.perf_counter()
-                    answers.append([ask(question) for question in questions])
-                    found[way].append(1000 * (time.perf_counter() - start) / len(questions))
-                if answers[0] != answers[1]:
-                    raise SystemExit("the answers differ")
+                    predictions.append([predict(request) for request in requests])
+                    found[way].append(1000 * (time.perf_counter() - start) / len(requests))
+                if predictions[0] != predictions[1]:
+                    raise SystemExit("the predictions differ")
             for way, values in found.items():
                 show(f"{way}, {rows} rows, ms", values)
             first, second = (sorted(values)[len(values) // 2] for values in found.values())
@@ -61,24 +61,24 @@ def main() -> None:
 
 
 @contextmanager
-def tidemill(model: str, client: httpx.Client) -> Iterator[Ask]:
+def tidemill(model: str, client: httpx.Client) -> Iterator[Predict]:
     """Our service."""
     command = [TIDEMILL, "serve", model, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             address = process.stdout.readline().strip() if process.stdout else ""
 
-            def ask(rows: list[dict[str, str]]) -> list[str]:
-                answer = client.post(f"{address}/predict", json={"rows": rows}).raise_for_status().json()
-                return [row["prediction"] for row in answer["answers"]]
+            def predict(rows: list[dict[str, str]]) -> list[str]:
+                response = client.post(f"{address}/predict", json={"rows": rows}).raise_for_status()
+                return [row["prediction"] for row in response.json()["answers"]]
 
-            yield ask
+            yield predict
         finally:
             process.terminate()
 
 
 @contextmanager
-def mlflow(model: str, client: httpx.Client) -> Iterator[Ask]:
+def mlflow(model: str, client: httpx.Client) -> Iterator[Predict]:
     """MLflow's own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -101,11 +101,11 @@ def mlflow(model: str, client: httpx.Client) -> Iterator[Ask]:
                     raise SystemExit(f"{' '.join(command)} ended")
                 time.sleep(0.5)
 
-            def ask(rows: list[dict[str, str]]) -> list[str]:
-                answer = client.post(f"{address}/invocations", json={"dataframe_records": rows}).raise_for_status()
-                return [row["prediction"] for row in answer.json()["predictions"]]
+            def predict(rows: list[dict[str, str]]) -> list[str]:
+                response = client.post(f"{address}/invocations", json={"dataframe_records": rows}).raise_for_status()
+                return [row["prediction"] for row in response.json()["predictions"]]
 
-            yield ask
+            yield predict
         finally:
             os.killpg(process.pid, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a fresh clone, the wall time of a command, and how figures are shown."""
+"""What the benchmarks share: a fresh clone, the wall time of a command, and how measurements are shown."""
 
 import os
 import statistics

@@ -51,6 +51,8 @@ class Stage:
     """Addresses of planned stages that it has to come after without depending on them."""
     records: tuple[tuple[Path, str], ...] = ()
     """What DVC writes of it: an entry of `dvc.lock`, lines of `.gitignore`, each with the file it stands in."""
+    constant: bool = False
+    """Whether its output is always the same, so that nothing follows from its run: `meta: {constant: true}`."""
 
 
 Plan = dict[str, Stage]
@@ -104,7 +106,7 @@ def may_change(plan: Plan) -> list[str]:
     """Return the addresses that will or may run: stages with a reason, and all downstream of these."""
     touched: set[str] = set()
     for address, stage in plan.items():
-        if stage.reasons or touched.intersection(stage.needs):
+        if stage.reasons or any(need in touched and not plan[need].constant for need in stage.needs):
             touched.add(address)
     return [address for address in plan if address in touched]
 
@@ -220,6 +222,7 @@ def _stage(stage: Any, graph: nx.DiGraph, inside: set[Any], after: list[Any], ch
         outputs=tuple(Path(str(out)) for out in stage.outs),
         after=tuple(first.addressing for first in after),
         records=tuple(_records(stage)),
+        constant=isinstance(stage.meta, dict) and stage.meta.get("constant") is True,
     )
 
 

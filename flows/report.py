@@ -29,7 +29,7 @@ def plan_table(plan: Plan) -> Table:
     table = _table("stage", "would", "why")
     for stage in plan.values():
         state = "run" if stage.reasons else "may run" if stage.address in changing else "cached"
-        _add(table, stage.address, state, _why(stage, changing))
+        _add(table, stage.address, state, _why(stage, plan, changing))
     return table
 
 
@@ -51,10 +51,10 @@ def markdown(plan: Plan, outcomes: dict[str, Outcome], metrics: dict[str, Any]) 
     return "\n".join([*rows, "", *(line for stage in plan.values() for line in links(stage))])
 
 
-def _why(stage: Stage, changing: set[str]) -> str:
+def _why(stage: Stage, plan: Plan, changing: set[str]) -> str:
     if stage.reasons:
         return "; ".join(stage.reasons)
-    upstream = [need for need in stage.needs if need in changing]
+    upstream = [need for need in stage.needs if need in changing and not plan[need].constant]
     return f"if {', '.join(upstream)} gives another output" if upstream else ""
 
 

@@ -48,7 +48,7 @@ def started_by(flow: int, tree: list[int]) -> int:
     return tree[tree.index(flow) - 1]
 
 
-def test_a_failure_and_a_kill_are_told_as_without_dask(on_dask: DvcRepository) -> None:
+def test_a_failure_and_a_kill_are_reported_as_without_dask(on_dask: DvcRepository) -> None:
     once = "if [ ! -e tried ]; then touch tried; kill -9 $$; fi; echo yes > end"
     failing = {"cmd": "echo x >> count; echo the corn is wet >&2; exit 1", "outs": ["never"]}
     on_dask.stages(killed={"cmd": once, "outs": ["end"]}, failed=failing)

@@ -52,7 +52,7 @@ def assert_clean_and_able_to_go_on(repository: DvcRepository) -> None:
 
 
 def assert_ended_with_its_flow(repository: DvcRepository, number: signal.Signals) -> None:
-    """Start the flow, send it the signal while the stage is at work, and look at what is left."""
+    """Start the flow, send it the signal while the stage is at work, and check what is left."""
     flow = repository.start_flow()
     wait_for(repository.folder / "child", flow)
     child = int(repository.read("child"))
