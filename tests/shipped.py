@@ -28,20 +28,23 @@ Reading = dict[str, list[str]]
 """What a stage read: blocks of its system's `params`, `modules` and further `files` of the project."""
 
 
-def shipped_project(folder: Path, data: Path) -> Project:
+def shipped_project(folder: Path, data: Path | None = None) -> Project:
     """The tracked files in a repository of their own, with shortened params.
 
     Args:
-        data: the fetched raw data, which is linked and not copied.
+        data: the fetched raw data, which is linked and not copied; without it, `data.dvc`, `dvc.lock` and DVC's settings
+            are there as in a fresh clone, and the data is still to be fetched.
     """
     project = Project(folder)
+    left_out = () if data is None else ("dvc.lock", "data.dvc", ".dvc/config")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and name not in ("dvc.lock", "data.dvc", ".dvc/config"):
+        if (ROOT / name).is_file() and name not in left_out:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    (folder / "data").symlink_to(data, target_is_directory=True)
+    if data is not None:
+        (folder / "data").symlink_to(data, target_is_directory=True)
     write_params(folder / "params.yaml", shortened(read_params(folder)))
     project.commit()
     return project

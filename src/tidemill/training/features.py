@@ -21,7 +21,7 @@ from tidemill.training.params import Training
 
 Rows = dict[str, Shards | MemoryShards]
 """Packed rows by split."""
-BATCH = 32
+BATCH = 16
 """Rows that go through the base at once: more do not fit a CPU's cache."""
 
 

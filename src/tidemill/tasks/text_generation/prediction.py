@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
-LOGITS = 2**26
-"""Logits held at once while the likelihood of texts is computed."""
+LOGITS = 2**22
+"""Logits held at once while the likelihood of texts is computed: more do not fit a CPU's cache."""
 UNFINISHED = "\ufffd"
 """What a character decodes to as long as some of its bytes are missing."""
 
