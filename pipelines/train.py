@@ -27,7 +27,8 @@ def main(name: str) -> None:
     """Write `model/`, `metrics.json` and `curves.csv`; checkpoints are kept until these are finished."""
     system, tokens = read_system(name), artifacts(name, "tokenize")
     task, model = system["task"], read_model(system, name)
-    training = determinism.with_precision(read_training(system, name, learning.of(task).Augment))
+    augment, solved = learning.of(task).Augment, networks.is_solved(model.name)
+    training = determinism.with_precision(read_training(system, name, augment, solved))
     spec = read_json(tokens / "tokens.json")
     params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": training.model_dump()}
     identity = fingerprint(task, model.name, params, spec)
@@ -42,7 +43,7 @@ def main(name: str) -> None:
             write_json(folder / "metrics.json", saving.summary(outcome))
             run.tag_weights(sha256_file(folder / "model" / networks.WEIGHTS))
         run.log(costs(outcome, seconds))
-    shutil.rmtree(checkpoints.parent)
+    shutil.rmtree(checkpoints.parent, ignore_errors=True)  # a solver has none
 
 
 if __name__ == "__main__":

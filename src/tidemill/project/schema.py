@@ -184,8 +184,8 @@ def _add_tasks(system: Schema) -> None:
 
 
 def _of_task(task: str) -> Schema:
-    kind, augment = encoding.of(task).KIND, learning.of(task).Augment
-    able = [name for name in plugins.names("models") if kind in _model(name).ACCEPTS]
+    kinds, augment = set(encoding.of(task).KINDS), learning.of(task).Augment
+    able = [name for name in plugins.names("models") if kinds & set(_model(name).ACCEPTS)]
     augments = [_reference(augment)] if augment is not None else []
     return {
         "tokenize": _reference(encoding.of(task).Tokenize),

@@ -26,7 +26,8 @@ def save_model(
     folder.mkdir(parents=True)
     save_file({name: value.contiguous() for name, value in outcome.network.state_dict().items()}, folder / WEIGHTS)
     params = {"task": task, "model": model.model_dump(), "training": training.model_dump()}
-    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device})
+    solution = {"solution": outcome.solution} if outcome.solution else {}
+    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device} | solution)
     if tokenizer.exists():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
 
@@ -40,7 +41,7 @@ def save_curves(path: Path, points: list[Point]) -> None:
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """Return the number of epochs and the last value of every curve."""
+    """Return the number of epochs, and the last value of every curve or, of a solver's, that of the setting kept."""
     last = {point.name: point.value for point in outcome.points if point.name not in NOT_SUMMARISED}
     epochs = {"epochs": outcome.epochs, "kept_epoch": outcome.kept_epoch}
-    return epochs | {name: last[name] for name in sorted(last)}
+    return epochs | {name: (last | outcome.solution)[name] for name in sorted(last)}
