@@ -89,6 +89,14 @@ class Predictor:
             parts = [pd.DataFrame(self.prediction.outputs(self.network, batch, self.spec)) for batch in batches]
         return pd.concat(parts, ignore_index=True)
 
+    def explanation(self) -> pd.DataFrame | None:
+        """Return the features with the largest weights for each label; None where single weights say nothing.
+
+        Columns `label`, `kind`, `feature` and `weight`.
+        """
+        explain = networks.module(self.config["model"]["name"]).explain
+        return None if explain is None else explain(self.network, self.tokenizer, self.spec)
+
     @property
     def streams(self) -> bool:
         """Whether `stream` can yield a prediction piece by piece."""

@@ -147,7 +147,11 @@ def _add_gates(block: Schema) -> None:
     for name, gate in gates().items():
         limit = TypeAdapter(gate.Limit).json_schema()
         meaning = " ".join(gate.MEANING.split())
-        block["properties"][name] = {"anyOf": [limit, {"type": "null"}], "default": None, "description": meaning}
+        block["properties"][name] = {
+            "anyOf": [limit, {"type": "null"}],
+            "default": gate.DEFAULT,
+            "description": meaning,
+        }
     block["additionalProperties"] = False
 
 
