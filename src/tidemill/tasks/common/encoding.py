@@ -1,6 +1,7 @@
 """Encoding of a task: rows to the numbers of a packed shard, and the spec that tells a model their shape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -9,12 +10,15 @@ from pydantic import Field, model_validator
 
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
+from tidemill.core.files import write_json
 from tidemill.core.labels import in_order
 from tidemill.core.params import Params
 from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind, Spec
+from tidemill.core.tables import blocks
 from tidemill.tokens import ngrams, tokenizers
 from tidemill.tokens.ngrams import NGrams
+from tidemill.tokens.shards import Shards, ShardWriter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -66,6 +70,36 @@ def of(task: str) -> EncodingPart:
     """Return the encoding part of a task, by the task's name."""
     part: EncodingPart = plugins.load("tasks", task, "encoding")
     return part
+
+
+def write_tokens(task: str, params: Any, tables: Mapping[str, Path], folder: Path) -> Spec:
+    """Write the packed shards of each split, `tokens.json` and, where the task has one, `tokenizer.json`; return the spec.
+
+    Args:
+        params: the `Tokenize` block of the task.
+        tables: the ingested table of each split.
+
+    Raises:
+        TidemillError: nothing can be learned from the training rows, or a row cannot be encoded.
+    """
+    part = of(task)
+    tokenizer = part.fit(blocks(tables["train"]), params)
+    spec = part.specify(blocks(tables["train"]), params, tokenizer)
+    splits = {split: _pack(part, table, tokenizer, spec, folder / split) for split, table in tables.items()}
+    if tokenizer is not None:
+        tokenizer.save(str(folder / "tokenizer.json"))
+    spec = {"task": task, **spec, "tokenize": params.model_dump(), "splits": splits}
+    write_json(folder / "tokens.json", spec)
+    return spec
+
+
+def _pack(part: EncodingPart, table: Path, tokenizer: Any, spec: Spec, folder: Path) -> dict[str, Any]:
+    with ShardWriter(folder) as writer:
+        for rows in blocks(table):
+            writer.append(part.encode(rows, tokenizer, spec))
+    shards = Shards(folder)
+    values = {column: header["values"] for column, header in shards.headers.items()}
+    return {"rows": len(shards), "values": values, "sha256": shards.sha256}
 
 
 class TokenizeText(Params):
