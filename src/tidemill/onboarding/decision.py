@@ -19,8 +19,6 @@ from tidemill.tasks.common.proposal import Candidate, Pinned
 
 MOST_ROWS = 30_000
 """Rows that trials are drawn from, at most."""
-MANY_SECONDS = 600
-"""From so long a training on, the time is a warning."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,31 @@ class Findings:
         """Every label of every row; None where rows have none."""
         return proposal.of(self.task).labels(self.rows)
 
+    @cached_property
+    def defaults(self) -> tuple[Block, Block, list[str]]:
+        """`ingest` and `validate`, and warnings."""
+        return shares(self.rows, self.labels)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be reported of the labels."""
+        return [] if self.labels is None else [label_note(self.labels, len(self.rows))]
+
     def candidates(self, table: pd.DataFrame) -> dict[str, Candidate]:
         """Return what may suit such rows, by name."""
         found = proposal.of(self.task).candidates(table, self.pinned)
         return {candidate.name: candidate for candidate in found}
+
+    def blocks(self, table: pd.DataFrame) -> dict[str, Block]:
+        """Return the block of each candidate for such training rows, by name."""
+        return {name: self.block(candidate) for name, candidate in self.candidates(table).items()}
+
+    def block(self, candidate: Candidate, gates: Block | None = None) -> Block:
+        """Return a candidate as the block of a system."""
+        ingest, validate, _ = self.defaults
+        cleaning = {"ingest": ingest | candidate.params.get("ingest", {}), "validate": validate}
+        parts = {part: candidate.params[part] for part in ("tokenize", "model", "training")}
+        return {"task": self.task, "source": self.source, **cleaning, **parts, "evaluate": {}, "gates": gates or {}}
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,7 @@ class Decision:
 
     block: Block
     notes: list[str]
-    reasons: list[str]
+    reasons: list[str] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
 
 
@@ -63,41 +82,33 @@ def decide(found: Findings, budget: float, report: Callable[[str], None]) -> Dec
     Raises:
         TidemillError: nothing can be learned from these rows, or no candidate can be trained on them.
     """
-    candidates = found.candidates(found.rows)
-    ingest, validate, warnings = shares(found.rows, found.labels)
+    candidates, warnings = found.candidates(found.rows), [*found.defaults[2]]
     if found.source["path"].startswith("/"):
         warnings.append(f"{found.source['path']} is outside this folder: it may be missing on another machine")
-    notes = [] if found.labels is None else [label_note(found.labels, len(found.rows))]
-
-    def block(candidate: Candidate, gates: Block) -> Block:
-        parts = {part: candidate.params[part] for part in ("tokenize", "model", "training")}
-        cleaning = {"ingest": ingest | candidate.params.get("ingest", {}), "validate": validate}
-        return {"task": found.task, "source": found.source, **cleaning, **parts, "evaluate": {}, "gates": gates}
-
+    if budget:
+        report(
+            f"trying {', '.join(candidates)} on part of the rows, for about {_duration(budget)} (--budget 0 skips it)"
+        )
+        return _by_trials(found, candidates, warnings, budget, report)
     first = next(iter(candidates.values()))
-    if not budget:
-        chosen = f"{first.name}, without trials of other candidates"
-        return Decision(block(first, {}), [*notes, *first.notes, chosen, *warnings], [])
-    tables = _tables(found, block(first, {})["ingest"])
-    report(f"trying {', '.join(candidates)} on part of the rows, for about {_duration(budget)} (--budget 0 skips it)")
-    blocks = lambda table: {name: block(one, {}) for name, one in found.candidates(table).items()}  # noqa: E731
-    trials = halving.halve(found.task, blocks, tables, budget, report)
+    chosen = f"{first.name}; nothing else was tried"
+    return Decision(found.block(first), [*found.notes, *first.notes, chosen, *warnings])
+
+
+def _by_trials(
+    found: Findings, candidates: dict[str, Candidate], warnings: list[str], budget: float, report: Callable[[str], None]
+) -> Decision:
+    rows = _ingested(found, next(iter(candidates.values())))
+    trials = halving.halve(found.task, found.blocks, rows, budget, report)
     best = halving.winner(found.task, trials)
     winner = candidates[best.candidate]
     gates = _gates(found.task, best, proposal.of(found.task).trivial(found.rows))
     if not gates:
-        warnings.append(
-            "no candidate is clearly better than a trivial model, so no threshold is proposed: look at the data"
-        )
-    seconds = _whole(best, winner.params["training"], blocks(tables.train.head(best.rows)), len(found.rows))
-    time = f"training on all rows takes about {_duration(seconds)} on this machine, and has not begun"
-    (warnings if seconds > MANY_SECONDS else notes).append(time)
-    return Decision(
-        block(winner, gates),
-        [*notes, *winner.notes, f"chosen: {winner.name}", *warnings],
-        _reasons(found.task, trials),
-        trials,
-    )
+        warnings.append("no candidate is clearly better than a trivial model, so there is no threshold: check the data")
+    seconds = _whole(best, winner, found.blocks(rows.sample(best.rows)[0]), len(found.rows))
+    takes = f"training on all rows takes about {_duration(seconds)} on this machine, and has not begun"
+    notes = [*found.notes, *winner.notes, f"chosen: {winner.name}", takes, *warnings]
+    return Decision(found.block(winner, gates), notes, _reasons(found.task, trials), trials)
 
 
 def table(trials: Sequence[Trial]) -> str:
@@ -110,13 +121,13 @@ def table(trials: Sequence[Trial]) -> str:
     return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
 
 
-def _tables(found: Findings, ingest: Block) -> Rows:
+def _ingested(found: Findings, candidate: Candidate) -> Rows:
     """Return the rows that trials may use, ingested as the pipeline would; test rows are left out."""
     drawn = found.rows.sample(min(MOST_ROWS, len(found.rows)), random_state=0).sort_index()
-    kept, _ = ingested(drawn, rows.of(found.task), Ingest.model_validate(ingest))
+    kept, _ = ingested(drawn, rows.of(found.task), Ingest.model_validate(found.block(candidate)["ingest"]))
     kept = kept.reset_index(drop=True)
-    parts = [kept[kept["split"] == split].drop(columns="split") for split in ("train", "valid")]
-    return Rows(*parts, labels=proposal.of(found.task).labels(kept))
+    train, valid = (kept[kept["split"] == split].drop(columns="split") for split in ("train", "valid"))
+    return Rows(train, valid, proposal.of(found.task).labels(kept))
 
 
 def _gates(task: str, best: Trial, trivial: float) -> Block:
@@ -126,9 +137,9 @@ def _gates(task: str, best: Trial, trivial: float) -> Block:
     return {"thresholds": {main: lowest}} if lowest > trivial else {}
 
 
-def _whole(best: Trial, training: Block, tried: dict[str, Block], rows: int) -> float:
+def _whole(best: Trial, winner: Candidate, tried: dict[str, Block], rows: int) -> float:
     """Return the seconds of training on all rows, which grow with rows and epochs."""
-    epochs = training.get("epochs", 1) / tried[best.candidate]["training"].get("epochs", 1)
+    epochs: float = winner.params["training"].get("epochs", 1) / tried[winner.name]["training"].get("epochs", 1)
     return best.training * epochs * rows / best.rows
 
 

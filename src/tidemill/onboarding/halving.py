@@ -45,7 +45,7 @@ def halve(
     while True:
         train, valid = rows.sample(count)
         block = blocks(train)
-        found = [trial for name in names if (trial := _try(name, block[name], train, valid, report))]
+        found = [trial for name in names if name in block and (trial := _try(name, block[name], train, valid, report))]
         if not found:
             raise TidemillError("no candidate can be trained on these rows; the reasons are above")
         trials += found

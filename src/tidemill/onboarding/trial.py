@@ -13,7 +13,7 @@ import pandas as pd
 from tidemill.core.intervals import Bootstrap, Interval, intervals
 from tidemill.core.params import read_block
 from tidemill.inference.predictor import Predictor
-from tidemill.models.common.networks import TOKENIZER
+from tidemill.models.common import networks
 from tidemill.models.common.params import read_model
 from tidemill.tasks.common import encoding, learning, scoring
 from tidemill.tokens.shards import Shards
@@ -53,7 +53,9 @@ def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) ->
     task: str = system["task"]
     tokenize = read_block(system, name, "tokenize", encoding.of(task).Tokenize)
     model = read_model(system, name)
-    training = determinism.with_precision(read_training(system, name, learning.of(task).Augment))
+    training = determinism.with_precision(
+        read_training(system, name, learning.of(task).Augment, networks.is_solved(model.name))
+    )
     with TemporaryDirectory() as temporary, Path(devnull).open("w") as silent, redirect_stdout(silent):
         folder = Path(temporary)
         spec = encoding.write_tokens(task, tokenize, _written({"train": train, "valid": valid}, folder), folder)
@@ -62,7 +64,7 @@ def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) ->
             task, model, training, spec, folder, folder / "checkpoints", lambda points: None, folder / "features"
         )
         taken = time.monotonic() - begun
-        saving.save_model(folder / "model", outcome, task, model, training, spec, folder / TOKENIZER)
+        saving.save_model(folder / "model", outcome, task, model, training, spec, folder / networks.TOKENIZER)
         predictor = Predictor(folder / "model")
         predictions = valid[["id", *predictor.rows.TARGETS]].reset_index(drop=True)
         predictions = predictions.join(predictor.predict_encoded(Shards(folder / "valid")))
