@@ -141,6 +141,12 @@ def _block(
     return block, [
         *([] if labels is None else [label_note(labels, len(rows))]),
         *notes,
-        f"model {params['model']['name']}, {params['training']['epochs']} epochs",
+        _model_note(params),
         *warnings,
     ]
+
+
+def _model_note(params: Mapping[str, Any]) -> str:
+    """Return the model and, where gradient steps train it, for how long."""
+    epochs = params["training"].get("epochs")
+    return f"model {params['model']['name']}" + ("" if epochs is None else f", {epochs} epochs")

@@ -18,6 +18,8 @@ STEPS = 1000
 BATCH = 32
 LONGEST_LABEL = 100
 """Characters."""
+MANY_ROWS = 1000
+"""From so many rows on, an n-gram of a single text says nothing."""
 KEPT_LENGTH = 0.95
 """Share of the texts that fit into the proposed length whole."""
 SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -125,23 +127,29 @@ def check_labels(labels: "pd.Series[Any]") -> None:
 
 
 def classifier(rows: pd.DataFrame, tokenize: Block, model: Block, training: Block) -> Block:
-    """Return params of a classifier: about `STEPS` steps, and a gate clearly above predicting the most frequent label."""
-    most_frequent = rows["label"].value_counts(normalize=True).iloc[0]
+    """Return params of a classifier that about `STEPS` gradient steps train."""
     epochs = min(30, max(3, math.ceil(STEPS * BATCH / len(rows))))
-    return {
-        "tokenize": tokenize,
-        "model": model,
-        "training": {"epochs": epochs, "batch": BATCH, **training, "patience": 5},
-        "gates": {"thresholds": {"accuracy": threshold(most_frequent)}},
-    }
+    training = {"epochs": epochs, "batch": BATCH, **training, "patience": 5}
+    return {"tokenize": tokenize, "model": model, "training": training, "gates": accuracy_gate(rows["label"])}
 
 
 def text_classifier(rows: pd.DataFrame) -> Proposed:
-    """Return params of an LSTM over texts, for rows with a `text` and one `label`."""
-    unit, length, note = text_lengths(rows["text"])
-    tokenize = {"unit": unit, "vocabulary": 10000, "length": length}
-    model = {"name": "lstm", "embedding": 50, "hidden": 128, "pooling": "max", "dropout": 0.2}
-    return Proposed(classifier(rows, tokenize, model, {"optimizer": "adam", "lr": 3e-3}), [note])
+    """Return params of a linear model on n-grams, for rows with a `text` and one `label`."""
+    unit, lengths = _lengths(rows["text"])
+    of_script: Block = {"words": [1, 2], "characters": [2, 5]} if unit == "words" else {"characters": [1, 3]}
+    fewest = 2 if len(rows) >= MANY_ROWS else 1
+    params = {
+        "tokenize": {"unit": "ngrams", **of_script, "minimum_count": fewest},
+        "model": {"name": "linear"},
+        "training": {},
+        "gates": accuracy_gate(rows["label"]),
+    }
+    return Proposed(params, [f"{_measured(unit, lengths)}; n-grams are taken from the whole text"])
+
+
+def accuracy_gate(labels: "pd.Series[Any]") -> Block:
+    """Return a gate clearly above predicting the most frequent label."""
+    return {"thresholds": {"accuracy": threshold(labels.value_counts(normalize=True).iloc[0])}}
 
 
 def threshold(trivial: float) -> float:
@@ -151,15 +159,21 @@ def threshold(trivial: float) -> float:
 
 def text_lengths(texts: "pd.Series[Any]") -> tuple[str, int, str]:
     """Return the unit that suits the script, the length in units that most texts keep within, and a note."""
+    unit, lengths = _lengths(texts)
+    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
+    whole = (lengths <= kept).mean()
+    return unit, kept, f"{_measured(unit, lengths)}; the first {kept} are kept, all of {whole:.0%} of the texts"
+
+
+def _lengths(texts: "pd.Series[Any]") -> "tuple[str, pd.Series[int]]":
+    """Return the unit that suits the script, and the length of each text in units."""
     texts = texts.dropna().astype(str)
     letters = "".join(texts.head(1000))
     spaceless = len(SPACELESS.findall(letters)) > 0.3 * max(1, sum(map(str.isalpha, letters)))
-    lengths = texts.str.len() if spaceless else texts.map(lambda text: len(WORD.findall(text)))
-    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
-    unit = "characters" if spaceless else "words"
-    measured = f"median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"
-    return (
-        unit,
-        kept,
-        f"texts: {measured}; the first {kept} are kept, all of {(lengths <= kept).mean():.0%} of the texts",
-    )
+    if spaceless:
+        return "characters", texts.str.len()
+    return "words", texts.map(lambda text: len(WORD.findall(text)))
+
+
+def _measured(unit: str, lengths: "pd.Series[int]") -> str:
+    return f"texts: median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"

@@ -55,7 +55,7 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
 
 
 def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose an LSTM, and a gate clearly above predicting the most frequent label for every row."""
+    """Propose a linear model on n-grams, and a gate clearly above predicting the most frequent label for every row."""
     found = rows["labels"].explode().dropna()
     most_frequent = found.value_counts().iloc[0]
     params, notes = proposal.text_classifier(rows.assign(label=found.groupby(level=0).first()))

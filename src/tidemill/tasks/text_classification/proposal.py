@@ -16,7 +16,7 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
 
 
 def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose an LSTM.
+    """Propose a linear model on n-grams.
 
     Raises:
         TidemillError: all rows have the same label.
