@@ -71,6 +71,12 @@ def test_each_strength_is_a_point_of_the_curves_and_the_best_is_kept(project: Pr
         assert solution[name] == summary[name] == pytest.approx(kept[name])
 
 
+def test_the_record_names_no_param_that_was_not_read(project: Project) -> None:
+    config = read_json(project.artifact("reviews", "train/model/config.json"))
+    assert config["training"] == {"seed": 0, "determinism": "bitwise"}
+    assert config["device"] == "cpu" and "length" not in config["spec"]
+
+
 def test_packed_rows_and_raw_texts_get_the_same_predictions(project: Project) -> None:
     for system in ("reviews", "goods"):
         predictor = Predictor(project.artifact(system, "train/model"))
@@ -103,6 +109,13 @@ def test_its_weights_explain_it(project: Project) -> None:
 def test_a_version_predicts_by_its_own_code_in_another_process(project: Project) -> None:
     printed = project.run("tidemill", "ask", "models:/reviews@challenger", "早餐很差，房间也失望")
     assert "neg" in printed
+
+
+def test_a_sweep_tries_losses(project: Project) -> None:
+    sweep = {"space": {"model.loss": {"choices": ["logistic", "hinge"]}}, "sampler": "grid", "trials": 2}
+    project.params(reviews=NGRAMS | {"sweep": sweep})
+    project.run("tidemill", "sweep", "reviews")
+    assert "loss" in (project.folder / "sweep-reviews.patch").read_text(encoding="utf-8")
 
 
 def test_the_published_lstm_is_a_preset_that_trains(new_project: Callable[[], Project]) -> None:
