@@ -144,6 +144,7 @@ def theirs(tables: Tables, ranges: dict[str, Any], loss: str) -> np.ndarray:
     """Predictions by a union of TF-IDF vectorizers and the same solver."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import FeatureUnion
     from sklearn.svm import LinearSVC
 
@@ -157,10 +158,8 @@ def theirs(tables: Tables, ranges: dict[str, Any], loss: str) -> np.ndarray:
     best, highest = None, -1.0
     for strength in STRENGTHS:
         model: Any = LinearSVC(C=strength, random_state=0)
-        if loss == "logistic":
-            model = LogisticRegression(C=strength, max_iter=1000)
-            if tables["train"]["label"].nunique() == 2:
-                model = LogisticRegression(C=strength, solver="liblinear", random_state=0)
+        if loss == "logistic":  # like ours, and LinearSVC, one label against the rest by liblinear
+            model = OneVsRestClassifier(LogisticRegression(C=strength, solver="liblinear", random_state=0))
         model.fit(features["train"], tables["train"]["label"])
         if (score := model.score(features["valid"], tables["valid"]["label"])) > highest:
             best, highest = model, score

@@ -14,7 +14,7 @@ from tidemill.tracking.run import training_run
 from tidemill.training import determinism, saving
 from tidemill.training.fingerprint import fingerprint
 from tidemill.training.fit import LAST
-from tidemill.training.params import read_training
+from tidemill.training.params import read_training, recorded
 from tidemill.training.run import train_system
 from tidemill.training.utilisation import costs
 
@@ -30,7 +30,7 @@ def main(name: str) -> None:
     augment, solved = learning.of(task).Augment, networks.is_solved(model.name)
     training = determinism.with_precision(read_training(system, name, augment, solved))
     spec = read_json(tokens / "tokens.json")
-    params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": training.model_dump()}
+    params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": recorded(training, solved)}
     identity = fingerprint(task, model.name, params, spec)
     checkpoints = CHECKPOINTS / name / identity
     with training_run(name, identity, params, resumed=(checkpoints / LAST).exists()) as run:
@@ -43,7 +43,7 @@ def main(name: str) -> None:
             write_json(folder / "metrics.json", saving.summary(outcome))
             run.tag_weights(sha256_file(folder / "model" / networks.WEIGHTS))
         run.log(costs(outcome, seconds))
-    shutil.rmtree(checkpoints.parent, ignore_errors=True)  # a solver has none
+    shutil.rmtree(checkpoints.parent)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,10 @@ class NGrams:
             "weights": Ragged(np.concatenate([weights for _, weights in rows]), offsets),
         }
 
+    def ids(self, text: str) -> list[int | None]:
+        """Return the id of each n-gram of a text, in no order; None for one that is not known."""
+        return [self._id(gram) for gram in self._split(text)]
+
     def shown(self, number: int) -> tuple[str, str]:
         """Return whether an id is one of `words`, `characters` or `buckets`, and its n-gram as a reader knows it."""
         if self.grams is None:
@@ -80,7 +84,7 @@ class NGrams:
         return ("words", gram[1:].replace(MARK, " ")) if gram.startswith(MARK) else ("characters", gram)
 
     def _weighted(self, text: str) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        counts = Counter(map(self._id, self._split(text)))
+        counts = Counter(self.ids(text))
         counts.pop(None, None)
         if not counts:
             return np.zeros(1, np.uint32), np.zeros(1, np.float32)

@@ -88,6 +88,12 @@ def read_training(system: dict[str, Any], name: str, augment: type[Params] | Non
     return completed(read_block(system, name, "training", Training), augment, solved, f"systems.{name}")
 
 
+def recorded(training: Training, solved: bool) -> dict[str, Any]:
+    """Return the params as a run and a model record them: of a solver those that it reads, and that its weights are the
+    same bits each time."""
+    return training.model_dump(include=OF_SOLVER | {"determinism"} if solved else None)
+
+
 def completed(training: Training, augment: type[Params] | None, solved: bool, where: str) -> Training:
     """Return the training with its `augment` checked against what the task allows, if the model reads what it sets.
 

@@ -45,6 +45,7 @@ def train_system(
         TidemillError: pretrained weights are missing or are not the pinned ones, or the params do not fit the data.
     """
     part = learning.of(task)
+    checkpoints.mkdir(parents=True, exist_ok=True)
     determinism.apply(params)
     network = trained = networks.begin(model, spec)
     rows = {split: _rows(part, tokens / split, spec) for split in ("train", "valid")}

@@ -82,7 +82,7 @@ def test_weights_are_the_same_bits_whatever_the_threads(loss: str, naive_bayes: 
 @pytest.mark.parametrize("labels", [2, 3])
 def test_the_scale_fits_the_validation_rows_and_changes_no_prediction(labels: int) -> None:
     train, valid = table(300, labels), table(2000, labels, 1)
-    network, [found] = solved(train, valid, 1 if labels == 2 else labels, loss="hinge", strengths=[0.02])
+    network, [found] = solved(train, valid, 1 if labels == 2 else labels, loss="hinge", strengths=[0.1])
     scores = torch.from_numpy(logits(network, valid[0]))
     wide = torch.cat([torch.zeros_like(scores), scores], dim=1) if labels == 2 else scores
     target = torch.from_numpy(valid[1])
@@ -90,7 +90,7 @@ def test_the_scale_fits_the_validation_rows_and_changes_no_prediction(labels: in
     def loss(factor: float) -> float:
         return float(torch.nn.functional.cross_entropy(wide * factor, target))
 
-    assert found["scale"] > 1.5, "a support vector machine with so strong a penalty scores close to 0"
+    assert found["scale"] > 1.2, "a support vector machine with so strong a penalty scores close to 0"
     assert loss(1.0) < min(loss(0.8), loss(1.25), loss(1 / found["scale"]))
     assert (wide.argmax(dim=1) == (wide / found["scale"]).argmax(dim=1)).all()
 

@@ -21,6 +21,8 @@ STEPS = 1000
 BATCH = 32
 LONGEST_LABEL = 100
 """Characters."""
+MANY_ROWS = 1000
+"""From so many rows on, an n-gram of a single text says nothing."""
 KEPT_LENGTH = 0.95
 """Share of the texts that fit into the proposed length whole."""
 SAMPLED = 200
@@ -154,10 +156,9 @@ def training(rows: int, **given: Any) -> Block:
 def text_classifiers(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
     """Return a linear model, a recurrent network and, where one is pinned, a pretrained encoder, for rows with a `text`."""
     unit, length, note = text_lengths(rows["text"])
-    ngrams: Block = {"unit": "ngrams", "characters": [1, 4]}
-    if unit == "words":
-        ngrams = {"unit": "ngrams", "words": [1, 2], "characters": [2, 5]}
-    linear = Candidate("linear on n-grams", {"tokenize": ngrams, "model": {"name": "linear"}, "training": {}}, [note])
+    of_script: Block = {"words": [1, 2], "characters": [2, 5]} if unit == "words" else {"characters": [1, 3]}
+    tokenize = {"unit": "ngrams", **of_script, "minimum_count": 2 if len(rows) >= MANY_ROWS else 1}
+    linear = Candidate("linear on n-grams", {"tokenize": tokenize, "model": {"name": "linear"}, "training": {}}, [note])
     lstm: Block = {"name": "lstm", "embedding": 50, "hidden": 128, "pooling": "max", "dropout": 0.2}
     recurrent: Block = {
         "tokenize": {"unit": unit, "vocabulary": 10000, "length": length},
@@ -196,15 +197,21 @@ def _known_to(tokenizer: Block, texts: "pd.Series[Any]") -> bool:
 
 def text_lengths(texts: "pd.Series[Any]") -> tuple[str, int, str]:
     """Return the unit that suits the script, the length in units that most texts keep within, and a note."""
+    unit, lengths = _lengths(texts)
+    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
+    whole = (lengths <= kept).mean()
+    return unit, kept, f"{_measured(unit, lengths)}; the first {kept} are kept, all of {whole:.0%} of the texts"
+
+
+def _lengths(texts: "pd.Series[Any]") -> "tuple[str, pd.Series[int]]":
+    """Return the unit that suits the script, and the length of each text in units."""
     texts = texts.dropna().astype(str)
     letters = "".join(texts.head(1000))
     spaceless = len(SPACELESS.findall(letters)) > 0.3 * max(1, sum(map(str.isalpha, letters)))
-    lengths = texts.str.len() if spaceless else texts.map(lambda text: len(WORD.findall(text)))
-    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
-    unit = "characters" if spaceless else "words"
-    measured = f"median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"
-    return (
-        unit,
-        kept,
-        f"texts: {measured}; the first {kept} are kept, all of {(lengths <= kept).mean():.0%} of the texts",
-    )
+    if spaceless:
+        return "characters", texts.str.len()
+    return "words", texts.map(lambda text: len(WORD.findall(text)))
+
+
+def _measured(unit: str, lengths: "pd.Series[int]") -> str:
+    return f"texts: median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"
