@@ -1,5 +1,6 @@
 """A BERT classifier on real reviews: batches of like lengths, beside batches filled up to 128 tokens.
 
+    tidemill new sentiment_lstm --preset sentiment_lstm && dvc repro tokenize@sentiment_lstm
     python benchmarks/train_bert.py --rounds 3
 
 Two layers of MiniLM's width, random weights, no dropout, at most 100 tokens a text. All ways take the same steps on the
@@ -37,10 +38,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=480)
     arguments = parser.parse_args()
-    params = load_system("sentiment").training.model_copy(update={"epochs": 1, "lr": 1e-4, "keep": "last"})
-    rows, held_out = some("sentiment", "train", arguments.rows), some("sentiment", "valid", 64)
+    params = load_system("sentiment_lstm").training.model_copy(update={"epochs": 1, "lr": 1e-4, "keep": "last"})
+    rows, held_out = some("sentiment_lstm", "train", arguments.rows), some("sentiment_lstm", "valid", 64)
     torch.manual_seed(0)
-    network = networks.build(SHAPE, spec("sentiment"))
+    network = networks.build(SHAPE, spec("sentiment_lstm"))
     peer = theirs(network)
     mean = rows.columns["tokens"].lengths.mean()
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"

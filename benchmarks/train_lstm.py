@@ -1,5 +1,6 @@
 """The sentiment LSTM on real reviews: batches of like lengths, beside batches filled up to 100 tokens.
 
+    tidemill new sentiment_lstm --preset sentiment_lstm && dvc repro tokenize@sentiment_lstm
     python benchmarks/train_lstm.py --rounds 3
 
 All ways take the same steps on the same rows from the same weights; rounding alone sets their losses apart, which early in
@@ -33,11 +34,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=4800)
     arguments = parser.parse_args()
-    system = load_system("sentiment")
+    system = load_system("sentiment_lstm")
     params = system.training.model_copy(update={"epochs": 1, "keep": "last"})
-    rows, held_out = some("sentiment", "train", arguments.rows), some("sentiment", "valid", 128)
+    rows, held_out = some("sentiment_lstm", "train", arguments.rows), some("sentiment_lstm", "valid", 128)
     torch.manual_seed(0)
-    network = networks.build(system.model, spec("sentiment"))
+    network = networks.build(system.model, spec("sentiment_lstm"))
     batches = Batches(rows, params.batch, shuffle=True, bucket=task.BUCKET)
     mean = batches.shards.columns["tokens"].lengths.mean()
     print(

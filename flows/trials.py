@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
+from tidemill.models.common import networks
 from tidemill.project.params import System, load_system, with_values
 from tidemill.sweeping import runs as sweeps
 from tidemill.sweeping import space, study
@@ -25,6 +26,7 @@ from tidemill.tracking.run import TrainingRun, training_run
 from tidemill.training import determinism
 from tidemill.training.fingerprint import fingerprint
 from tidemill.training.fit import LAST
+from tidemill.training.params import recorded
 from tidemill.training.run import train_system
 
 CHECKPOINTS = Path(".tidemill/checkpoints")
@@ -60,7 +62,8 @@ def _value(name: str, system: System, record: Study, trial: Trial, parent_run: s
     tokens = Path("artifacts") / name / "tokenize"
     spec = read_json(tokens / "tokens.json")
     training = determinism.with_precision(system.training)
-    params = {"tokenize": spec["tokenize"], "model": system.model.model_dump(), "training": training.model_dump()}
+    trained = recorded(training, networks.is_solved(system.model.name))
+    params = {"tokenize": spec["tokenize"], "model": system.model.model_dump(), "training": trained}
     identity = {"sweep": record.study_name, "trial": study.first_number(record, trial)}
     key = fingerprint(system.task, system.model.name, {**identity, **params}, spec)
     checkpoints = CHECKPOINTS / f"{name}.sweep" / key

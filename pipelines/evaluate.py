@@ -14,7 +14,7 @@ from tidemill.evaluation import card, plots, probing, report
 from tidemill.evaluation.latency import latency
 from tidemill.evaluation.measure import Measure
 from tidemill.evaluation.params import Evaluate, read_evaluate
-from tidemill.evaluation.results import Results
+from tidemill.evaluation.results import EXPLANATION, Results
 from tidemill.inference.predictor import Predictor
 from tidemill.models.common.networks import WEIGHTS
 from tidemill.tasks.common import baselines, scoring
@@ -24,8 +24,8 @@ from tidemill.tokens.shards import Shards
 
 @stage
 def main(name: str) -> None:
-    """Write `evaluation.json`, `metrics.json`, `probes.json`, `predictions.parquet`, `plots/`, `latency.json`, the
-    report and the model card."""
+    """Write `evaluation.json`, `metrics.json`, `probes.json`, `predictions.parquet`, `explanation.csv`, `plots/`,
+    `latency.json`, the report and the model card."""
     system = read_system(name)
     params = read_evaluate(system, name, probe.of(system["task"]).Params)
     results = _results(name, system["task"], params)
@@ -36,6 +36,7 @@ def main(name: str) -> None:
         write_json(folder / "probes.json", _values(passed))
         write_json(folder / "latency.json", results.latency)
         results.predictions.to_parquet(folder / "predictions.parquet", index=False)
+        results.explanation.to_csv(folder / "explanation.csv", index=False)
         _write_plots(folder / "plots", results.plots)
         (folder / "report.html").write_text(report.render(results), encoding="utf-8")
         (folder / "model-card.md").write_text(card.render(results), encoding="utf-8")
@@ -50,6 +51,7 @@ def _results(name: str, task: str, params: Evaluate) -> Results:
     measured = Measure(task, predictor.spec, params).results(rows, predictions, against)
     probed = probing.probe_model(predictor, rows, params)
     weights = sha256_file(predictor.folder / WEIGHTS)
+    explanation = predictor.explanation()
     return Results(
         meanings=scoring.meanings(task),
         evaluation={
@@ -68,6 +70,7 @@ def _results(name: str, task: str, params: Evaluate) -> Results:
         config=predictor.config,
         latency=latency(predictor, rows, params.seed),
         failures={one.result["name"]: one.failure for one in probed if one.failure is not None},
+        explanation=pd.DataFrame(columns=EXPLANATION) if explanation is None else explanation,
     )
 
 

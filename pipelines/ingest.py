@@ -9,8 +9,9 @@ from tidemill.core.files import finished_folder, write_json
 from tidemill.core.params import checked, read_block, read_system
 from tidemill.core.tables import SPLITS
 from tidemill.formats.common.source import Source, read_rows
+from tidemill.rows.cleaning import ingested
 from tidemill.rows.params import Ingest
-from tidemill.rows.splitting import identified, placed, profile, without_copies
+from tidemill.rows.splitting import profile
 from tidemill.tasks.common import rows as task_rows
 
 
@@ -27,14 +28,7 @@ def main(name: str) -> None:
             f"systems.{name}.source: {source.path} has no column {missing[0]!r}, which {system['task']} needs; "
             f"it has {', '.join(rows.columns)}: name theirs in source.columns"
         )
-    rows = task.clean(rows)
-    rows = without_copies(identified(rows, task.content(rows)))
-    if params.near_duplicates is not None:
-        usable = rows[rows["reason"].isna()]
-        rows = without_copies(rows, task.near_copies(usable, params.near_duplicates))
-    usable = rows[rows["reason"].isna()]
-    kept = placed(usable, params, task.group(usable)).drop(columns=["reason", "kept"])
-    _write(name, kept, rows[rows["reason"].notna()])
+    _write(name, *ingested(rows, task, params))
 
 
 def _source(name: str, system: dict[str, object]) -> Source:

@@ -14,7 +14,7 @@ from tidemill.tracking.run import training_run
 from tidemill.training import determinism, saving
 from tidemill.training.fingerprint import fingerprint
 from tidemill.training.fit import LAST
-from tidemill.training.params import read_training
+from tidemill.training.params import read_training, recorded
 from tidemill.training.run import train_system
 from tidemill.training.utilisation import costs
 
@@ -27,9 +27,10 @@ def main(name: str) -> None:
     """Write `model/`, `metrics.json` and `curves.csv`; checkpoints are kept until these are finished."""
     system, tokens = read_system(name), artifacts(name, "tokenize")
     task, model = system["task"], read_model(system, name)
-    training = determinism.with_precision(read_training(system, name, learning.of(task).Augment))
+    augment, solved = learning.of(task).Augment, networks.is_solved(model.name)
+    training = determinism.with_precision(read_training(system, name, augment, solved))
     spec = read_json(tokens / "tokens.json")
-    params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": training.model_dump()}
+    params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": recorded(training, solved)}
     identity = fingerprint(task, model.name, params, spec)
     checkpoints = CHECKPOINTS / name / identity
     with training_run(name, identity, params, resumed=(checkpoints / LAST).exists()) as run:

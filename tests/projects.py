@@ -26,7 +26,7 @@ DIGITS: dict[str, Any] = {
     "model": {"name": "mlp", "hidden": [32], "dropout": 0.2},
     "training": {"epochs": 3, "batch": 32, "lr": 1e-3, "save_every": 5, "log_every": 4, "threads": 1},
     "evaluate": {"resamples": 100},
-    "gates": {"thresholds": {"accuracy": 0.5}},
+    "gates": {"thresholds": {"accuracy": 0.5}, "baseline": None},  # so small a network may lose to it
 }
 REVIEWS: dict[str, Any] = {
     "task": "text_classification",
@@ -37,8 +37,15 @@ REVIEWS: dict[str, Any] = {
     "model": {"name": "lstm", "embedding": 16, "hidden": 16},
     "training": {"epochs": 4, "batch": 16, "lr": 0.01, "threads": 1},
     "evaluate": {"resamples": 100},
+    "gates": {"thresholds": {"accuracy": 0.5}, "baseline": None},  # so small a network may lose to it
+}
+NGRAMS: dict[str, Any] = REVIEWS | {
+    "tokenize": {"unit": "ngrams", "characters": [1, 3]},
+    "model": {"name": "linear", "strengths": [0.1, 1.0]},
+    "training": {},
     "gates": {"thresholds": {"accuracy": 0.5}},
 }
+"""A linear model of the same reviews, good enough for its baselines."""
 
 
 class Project:

@@ -16,7 +16,7 @@ SMALL = {"tokenize.vocabulary": 512, "model.width": 32, "model.heads": 2, "model
 WINDOWS = {"tokenize.length": 128, "tokenize.question": 16, "tokenize.overlap": 16}
 SHORTENED: dict[str, dict[str, Any]] = {
     "digits": {"source.options.splits": {"train": "t10k"}, "ingest.test": 0.05, "training.epochs": 1},
-    "sentiment": {"ingest.valid": 0.8, "ingest.test": 0.05, "tokenize.length": 20, "training.epochs": 1},
+    "sentiment": {"ingest.valid": 0.8, "ingest.test": 0.05, "model.strengths": [1.0]},
     "photos": {"ingest.valid": 0.6, "ingest.test": 0.1, "tokenize.size": [32, 32], "training.epochs": 1},
     "assistant": {"source.options.limit": 160, "ingest.valid": 0.3, **WINDOWS},
     "stories": {"ingest.valid": 0.7, "ingest.test": 0.05, "training.epochs": 1, "training.batch": 64, **SMALL},
@@ -58,7 +58,11 @@ def shortened(params: Any) -> Any:
     """The params of the project with those of `SHORTENED`, no gate but one that any passes, and few bootstrap resamples."""
     for name, values in SHORTENED.items():
         system = params["systems"][name]
-        for path, value in {**values, "evaluate.resamples": 100, "gates": {"latency_ms": 60_000.0}}.items():
+        for path, value in {
+            **values,
+            "evaluate.resamples": 100,
+            "gates": {"latency_ms": 60_000.0, "baseline": None},
+        }.items():
             *blocks, last = path.split(".")
             block = system
             for part in blocks:

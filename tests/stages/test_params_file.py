@@ -10,7 +10,7 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
 
-from tests.projects import DIGITS, ROOT, Project
+from tests.projects import DIGITS, NGRAMS, REVIEWS, ROOT, Project
 from tidemill.core.params import read_yaml
 from tidemill.project.params import load_project
 
@@ -31,6 +31,29 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a model that cannot do the task": (
         DIGITS | {"model": {"name": "lstm"}},
         "params.yaml: systems.digits.model: lstm cannot do image_classification",
+    ),
+    "a model that reads no n-grams": (
+        REVIEWS | {"tokenize": {"unit": "ngrams", "characters": [1, 3]}},
+        "params.yaml: systems.digits.model: lstm cannot do text_classification, which goes from n-grams to labels; "
+        "these models can: linear; or let systems.digits.tokenize.unit make tokens, which lstm reads",
+    ),
+    "a model that reads nothing but n-grams": (
+        REVIEWS | {"model": {"name": "linear"}, "training": {}},
+        "params.yaml: systems.digits.model: linear cannot do text_classification, which goes from tokens to labels; "
+        "these models can: bert, lstm; or let systems.digits.tokenize.unit make n-grams, which linear reads",
+    ),
+    "a param that a solver does not read": (
+        NGRAMS | {"training": {"epochs": 3}},
+        "params.yaml: systems.digits.training.epochs: a solver finds the weights of this model, and reads only seed: "
+        "write `training: {}`",
+    ),
+    "n-grams of nothing": (
+        NGRAMS | {"tokenize": {"unit": "ngrams"}},
+        "params.yaml: systems.digits.tokenize: value error, unit ngrams needs words, characters or both",
+    ),
+    "the length of n-grams": (
+        NGRAMS | {"tokenize": {"unit": "ngrams", "words": [1, 2], "length": 100}},
+        "params.yaml: systems.digits.tokenize: value error, length is a param of tokens, but unit ngrams makes n-grams",
     ),
 }
 """A system with one mistake, and how the line that names it begins."""
@@ -57,7 +80,7 @@ def test_a_round_trip_of_dvc_changes_no_value(params: Path) -> None:
     ("path", "text", "value"),
     [
         ("digits.training.lr", "0.003", 0.003),
-        ("sentiment.training.lr", "1e-4", 1e-4),
+        ("stories.training.lr", "1e-4", 1e-4),
         ("stories.model.width", "96", 96),
         ("digits.model.hidden", "[32,16]", [32, 16]),
         ("photos.tokenize.channels", "1", 1),

@@ -1,6 +1,7 @@
 """Commands around the pipeline: fetch data, add a system, check params, run stages."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,16 +52,29 @@ def new(
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task; guessed from the data by default.")] = None,
     preset: Annotated[str | None, typer.Option(help="Copy a block of `presets:` in params.yaml instead.")] = None,
+    budget: Annotated[
+        str,
+        typer.Option(help="About how long candidates may be tried on part of the data, e.g. 90s or 10m; 0 tries none."),
+    ] = "3m",
 ) -> None:
-    """Inspect data of your own, add a system for it to params.yaml, and explain what was decided and why."""
+    """Inspect data of your own, try what may suit it, and add a system with the best of it to params.yaml."""
     from tidemill.onboarding import new
 
     with one_line():
         if (source is None) == (preset is None):
             raise TidemillError("give either --source, to inspect data of your own, or --preset")
-        proposal = new.preset(name, preset) if preset else new.propose(name, task, str(source))
+        proposal = new.preset(name, preset) if preset else new.propose(name, task, str(source), _seconds(budget))
         new.write(proposal)
-    print(*proposal.lines, f"next: {proposal.command}", sep="\n")
+    kept = [f"trials: {new.trials_file(name)}"] if proposal.trials else []
+    print(*proposal.lines, *kept, f"next: {proposal.command}", sep="\n")
+
+
+def _seconds(duration: str) -> float:
+    """Return the seconds of `90s`, `3m`, `1h` or `0`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", duration)
+    if found is None or (not found[2] and float(found[1])):
+        raise TidemillError(f"--budget {duration}: give a number with a unit, e.g. 90s, 3m or 1h, or 0")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def check() -> None:

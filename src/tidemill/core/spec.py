@@ -2,8 +2,9 @@
 
 from typing import Any, Literal, TypedDict
 
-Input = Literal["tokens", "token windows", "pixels"]
-"""Token ids (B, T); windows of a question and a context; or values (B, C, H, W) from 0 to 1."""
+Input = Literal["tokens", "n-grams", "token windows", "pixels"]
+"""Token ids (B, T); n-grams and their weights (B, T); windows of a question and a context; or values (B, C, H, W) from 0
+to 1."""
 Output = Literal["labels", "span", "next token"]
 """Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary)."""
 Kind = tuple[Input, Output]
@@ -20,7 +21,7 @@ class Spec(TypedDict, total=False):
     token_outputs: int
     """Logits of a token."""
     vocabulary: int
-    """Token ids."""
+    """Token ids, or n-grams."""
     length: int
     """Tokens seen at once."""
     shape: list[int]

@@ -31,14 +31,18 @@ class Measure:
             rows: the test rows; `predictions` and each baseline hold a scored prediction for each, in their order.
         """
         metrics, by_class = self._measured(predictions)
+        of_baselines = {name: self._measured(table)[0] for name, table in baselines.items()}
+        comparable = {
+            name: baselines[name] for name, found in of_baselines.items() if self.scoring.MAIN_METRIC in found
+        }
         targets = self.rows_part.TARGETS
         return {
             "test_set": {"sha256": test_set_sha256(rows, targets), "rows": len(rows)},
             "main_metric": self.scoring.MAIN_METRIC,
             "bootstrap": Bootstrap.model_dump(self.bootstrap, include=set(Bootstrap.model_fields)),
             "metrics": metrics,
-            "baselines": {name: self._measured(table)[0] for name, table in baselines.items()},
-            **self._differences(predictions, baselines),
+            "baselines": of_baselines,
+            **self._differences(predictions, comparable),
             "per_class": _with_support(by_class, predictions[targets[0]]),
             "slices": self._slices(rows, predictions),
         }

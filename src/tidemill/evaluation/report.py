@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from tidemill.evaluation import plots
-from tidemill.evaluation.results import Results, number, param, span, standing, verdict, words
+from tidemill.evaluation.results import Results, differences, number, param, span, standing, verdict, words
 
 EXAMPLES = 12
 """Rows shown with the highest losses."""
 MATRIX_CLASSES = 20
 """Classes up to which a confusion matrix can be read."""
 TABLE_CLASSES = 50
+BLANK = "␣"
 CHARACTERS = 600
 """Characters of a text shown."""
 THUMBNAIL = (256, 256)
@@ -57,6 +58,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "strip": _strip(results),
         "slowest": _slowest(results),
         "probes": _probes(results),
+        "explanation": _explanation(results.explanation),
     }
 
 
@@ -68,13 +70,14 @@ def _strip(results: Results) -> list[dict[str, Any]]:
 
 def _standing(evaluation: dict[str, Any]) -> str:
     """Compare the model with its strongest baseline."""
-    differences = [evaluation[f"difference_to_{name}"] for name in evaluation["baselines"]]
-    return standing(min(differences, key=lambda difference: difference["value"])) if differences else "level"
+    found = differences(evaluation).values()
+    return standing(min(found, key=lambda difference: difference["value"])) if found else "level"
 
 
 def _compared(results: Results) -> dict[str, dict[str, float]]:
     metric = results.evaluation["main_metric"]
-    baselines = {f"{name} baseline": found[metric] for name, found in results.evaluation["baselines"].items()}
+    measured = results.evaluation["baselines"].items()
+    baselines = {f"{name} baseline": found[metric] for name, found in measured if metric in found}
     best_first = sorted(baselines.items(), key=lambda item: -item[1]["value"])
     return {results.system: results.main} | dict(best_first)
 
@@ -119,6 +122,14 @@ def _probes(results: Results) -> dict[str, list[dict[str, Any]]]:
         failed = results.failures.get(found["name"])
         kinds.setdefault(found["kind"], []).append(found | {"example": failed and _example(results, failed)})
     return kinds
+
+
+def _explanation(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Return the features of each label, with a visible sign for a blank, of as many labels as a page has room for."""
+    is_of_characters = table["kind"] == "characters"
+    shown = table.assign(feature=table["feature"].mask(is_of_characters, table["feature"].str.replace(" ", BLANK)))
+    labels = list(dict.fromkeys(shown["label"]))[:TABLE_CLASSES]
+    return {label: _records(shown[shown["label"] == label]) for label in labels}
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

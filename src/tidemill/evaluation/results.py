@@ -9,6 +9,8 @@ import pandas as pd
 
 from tidemill.core.intervals import Interval
 
+EXPLANATION = ["label", "kind", "feature", "weight"]
+
 
 @dataclass(frozen=True)
 class Results:
@@ -34,6 +36,8 @@ class Results:
     """Content of `latency.json`."""
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     """A changed row that failed, by the name of the probe."""
+    explanation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXPLANATION))
+    """The features with the largest weights for each label; no row where single weights of the model say nothing."""
 
     @property
     def system(self) -> str:
@@ -47,12 +51,13 @@ class Results:
 
     @property
     def params(self) -> dict[str, dict[str, Any]]:
-        """Blocks of params by name."""
-        return {
+        """Blocks of params by name and, of a model whose weights a solver found, its solution."""
+        blocks = {
             "model": self.config["model"],
             "tokenize": self.config["spec"]["tokenize"],
             "training": self.config["training"],
         }
+        return {"solution": self.config["solution"], **blocks} if "solution" in self.config else blocks
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -121,9 +126,13 @@ def param(value: Any) -> str:
 
 def verdict(results: Results) -> str:
     """Compare the model with each baseline, the strongest first, in a sentence each."""
-    differences = {name: results.evaluation[f"difference_to_{name}"] for name in results.evaluation["baselines"]}
-    strongest_first = sorted(differences.items(), key=lambda item: item[1]["value"])
+    strongest_first = sorted(differences(results.evaluation).items(), key=lambda item: item[1]["value"])
     return " ".join(_against(name, difference) for name, difference in strongest_first)
+
+
+def differences(evaluation: dict[str, Any]) -> dict[str, Interval]:
+    """Return the main metric of the model minus that of each baseline that has it, by the baseline's name."""
+    return {name: evaluation[key] for name in evaluation["baselines"] if (key := f"difference_to_{name}") in evaluation}
 
 
 def standing(difference: Interval) -> str:

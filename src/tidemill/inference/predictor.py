@@ -15,12 +15,15 @@ from tidemill.core.params import Params
 from tidemill.core.spec import Spec
 from tidemill.models.common import networks
 from tidemill.tasks.common import encoding, prediction, rows
+from tidemill.tokens import saved
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
+
+    from tidemill.tokens.ngrams import NGrams
 
 BATCH = 256
 """Rows that the network reads at once, at most."""
@@ -90,6 +93,14 @@ class Predictor:
             parts = [pd.DataFrame(self.prediction.outputs(self.network, batch, self.spec)) for batch in batches]
         return pd.concat(parts, ignore_index=True)
 
+    def explanation(self) -> pd.DataFrame | None:
+        """Return the features with the largest weights for each label; None where single weights say nothing.
+
+        Columns `label`, `kind`, `feature` and `weight`.
+        """
+        explain = networks.module(self.config["model"]["name"]).explain
+        return None if explain is None else explain(self.network, self.tokenizer, self.spec)
+
     @property
     def streams(self) -> bool:
         """Whether `stream` can yield a prediction piece by piece."""
@@ -126,7 +137,7 @@ class Predictor:
             raise TidemillError(f"the option {name!r}: {detail['msg']}; there are: {known}") from error
 
     @property
-    def _tokenizer(self) -> "Tokenizer":
+    def _tokenizer(self) -> Any:
         """The tokenizer, where the task cannot do without one."""
         if self.tokenizer is None:
             raise TidemillError(f"{self.folder / networks.TOKENIZER} is missing: {self.folder} holds no finished model")
@@ -167,8 +178,6 @@ def _read_network(folder: Path, config: dict[str, Any]) -> "nn.Module":
     return network.eval()
 
 
-def _read_tokenizer(folder: Path) -> "Tokenizer | None":
-    from tokenizers import Tokenizer
-
+def _read_tokenizer(folder: Path) -> "Tokenizer | NGrams | None":
     path = folder / networks.TOKENIZER
-    return Tokenizer.from_file(str(path)) if path.exists() else None
+    return saved.read(path) if path.exists() else None

@@ -1,14 +1,13 @@
 """Params proposed for every task alike: shares of the splits, limits of the checks, and pinned models to build on."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.labels import MOST_LABELS
-from tidemill.project.params import System
+from tidemill.project.params import Project
 from tidemill.tasks.common.proposal import Pinned
 from tidemill.validation.params import Validate
 
@@ -17,13 +16,15 @@ SHOWN = 8
 """Labels whose shares are reported."""
 
 
-def pinned(task: str, systems: Iterable[System]) -> Pinned | None:
-    """Return the blocks of the first system of a task that builds on a pinned pretrained model."""
-    for system in systems:
+def pinned(project: Project) -> list[Pinned]:
+    """Return the blocks of the systems and presets that build on a pinned pretrained model."""
+    found = []
+    for system in [*project.systems.values(), *project.presets.values()]:
         model = system.model.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        if system.task == task and model.get("pretrained") is not None:
-            return Pinned(system.tokenize.model_dump(mode="json", by_alias=True, exclude_unset=True), model)
-    return None
+        if model.get("pretrained") is not None:
+            tokenize = system.tokenize.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            found.append(Pinned(system.task, tokenize, model))
+    return found
 
 
 def shares(rows: pd.DataFrame, labels: "pd.Series[Any] | None") -> tuple[dict[str, Any], dict[str, Any], list[str]]:

@@ -2,12 +2,10 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
@@ -15,11 +13,16 @@ from tidemill.core.files import finished_file
 from tidemill.core.params import PARAMS_FILE, nearest, read_yaml
 from tidemill.formats.common.source import read_rows
 from tidemill.onboarding.columns import guessed_task, named_columns, separators
-from tidemill.onboarding.defaults import label_note, pinned, shares
+from tidemill.onboarding.decision import Decision, Findings, decide, table
+from tidemill.onboarding.defaults import pinned
 from tidemill.onboarding.inspection import Inspected, inspect
 from tidemill.onboarding.params_text import with_system
+from tidemill.onboarding.trial import Trial
 from tidemill.project.params import Project, load_project
 from tidemill.tasks.common import proposal as tasks
+
+BUDGET = 180.0
+"""Seconds for trials, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,25 @@ class Proposal:
     lines: list[str]
     params: str
     command: str
+    trials: list[Trial] = field(default_factory=list)
 
 
-def propose(name: str, task: str | None, source: str, path: Path = PARAMS_FILE) -> Proposal:
+def propose(
+    name: str,
+    task: str | None,
+    source: str,
+    budget: float = 0.0,
+    report: Callable[[str], None] = print,
+    path: Path = PARAMS_FILE,
+) -> Proposal:
     """Inspect data, and decide on every param that a system needs.
 
     Args:
         name: the name of the new system.
         task: with hyphens or underscores; None guesses it from the data.
         source: a file, a folder, a pattern of files, or the id of a data set on the Hugging Face Hub.
+        budget: seconds for trials of the candidates; 0 takes the first candidate without any.
+        report: called with a line for each trial.
 
     Raises:
         TidemillError: the name is taken or is not a valid one, there is no such task, or the data does not fit it.
@@ -52,14 +65,15 @@ def propose(name: str, task: str | None, source: str, path: Path = PARAMS_FILE) 
     renamed = {ours: theirs for ours, theirs in names.items() if ours != theirs}
     reading = {"columns": renamed, "lists": separators(chosen, inspected.rows, names)}
     rows = read_rows(inspected.source.model_copy(update=reading)) if any(reading.values()) else inspected.rows
-    block, notes = _block(chosen, inspected, reading, rows[rows["reason"].isna()], project)
+    found = Findings(chosen, _source(inspected, reading), rows[rows["reason"].isna()], pinned(project))
+    decision = decide(found, budget, report)
     lines = [
         f"{name}: {len(rows)} rows: {'; '.join(inspected.notes)}",
         f"task {chosen}, {why}",
         *(f"column {ours} is {theirs!r} of the source" for ours, theirs in renamed.items()),
-        *notes,
+        *decision.notes,
     ]
-    return _proposal(name, lines, block, path)
+    return _proposal(name, lines, decision.block, path, decision)
 
 
 def preset(name: str, chosen: str, path: Path = PARAMS_FILE) -> Proposal:
@@ -76,18 +90,28 @@ def preset(name: str, chosen: str, path: Path = PARAMS_FILE) -> Proposal:
 
 
 def write(proposal: Proposal, path: Path = PARAMS_FILE) -> None:
-    """Write the proposed system to `params.yaml`, all other lines of which stay as they are."""
+    """Write the proposed system to `params.yaml`, all other lines of which stay as they are, and the table of its trials."""
+    if proposal.trials:
+        with finished_file(trials_file(proposal.name)) as partial:
+            partial.write_text(table(proposal.trials), encoding="utf-8")
     with finished_file(path) as partial:
         partial.write_bytes(proposal.params.encode())
 
 
-def _proposal(name: str, lines: list[str], block: Mapping[str, Any], path: Path) -> Proposal:
-    params = with_system(path.read_bytes().decode("utf-8"), name, block)
+def trials_file(name: str) -> Path:
+    """Return where the trials for a new system are kept."""
+    return Path(".tidemill") / "new" / f"{name}.csv"
+
+
+def _proposal(
+    name: str, lines: list[str], block: Mapping[str, Any], path: Path, decision: Decision | None = None
+) -> Proposal:
+    params = with_system(path.read_bytes().decode("utf-8"), name, block, decision.reasons if decision else [])
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(params.encode())
         load_project(copy)  # as every stage will read it
-    return Proposal(name, lines, params, f"tidemill run {name}")
+    return Proposal(name, lines, params, f"tidemill run {name}", decision.trials if decision else [])
 
 
 def _check_name(name: str, project: Project, path: Path) -> None:
@@ -114,33 +138,8 @@ def _known_task(task: str | None) -> str | None:
     return names[hyphenated]
 
 
-def _block(
-    task: str, inspected: Inspected, reading: Mapping[str, Any], rows: pd.DataFrame, project: Project
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the params of the new system, and what to report about them."""
-    part = tasks.of(task)
-    systems = [*project.systems.values(), *project.presets.values()]
-    params, notes = part.propose(rows, pinned(task, systems))
-    labels = part.labels(rows)
-    ingest, validate, warnings = shares(rows, labels)
-    source = inspected.source.model_dump(include={"path", "format"})
-    if Path(source["path"]).is_absolute():
-        warnings.append(f"{source['path']} is outside this folder: it may be missing on another machine")
+def _source(inspected: Inspected, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params of the source."""
     given = {"options": inspected.options, **reading}
-    block = {
-        "task": task,
-        "source": source | {name: value for name, value in given.items() if value},
-        "ingest": ingest | params.get("ingest", {}),
-        "validate": validate,
-        "tokenize": params["tokenize"],
-        "model": params["model"],
-        "training": params["training"],
-        "evaluate": {},
-        "gates": params["gates"],
-    }
-    return block, [
-        *([] if labels is None else [label_note(labels, len(rows))]),
-        *notes,
-        f"model {params['model']['name']}, {params['training']['epochs']} epochs",
-        *warnings,
-    ]
+    source = inspected.source.model_dump(include={"path", "format"})
+    return source | {name: value for name, value in given.items() if value}

@@ -6,7 +6,7 @@ Block style, because DVC rewrites the file for `dvc exp run -S`, and cannot alwa
 import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.core.errors import TidemillError
@@ -14,8 +14,11 @@ from tidemill.core.errors import TidemillError
 SYSTEMS = re.compile(r"""(["']?)systems\1[ ]*:[ ]*(?P<empty>\{[ ]*\})?[ ]*(?P<comment>\#.*)?""")
 
 
-def with_system(text: str, name: str, block: Mapping[str, Any]) -> str:
+def with_system(text: str, name: str, block: Mapping[str, Any], reasons: Sequence[str] = ()) -> str:
     """Return the text of `params.yaml` with a block at the end of `systems`.
+
+    Args:
+        reasons: comments above the block.
 
     Raises:
         TidemillError: the systems are written in flow style, `systems: {a: …}`.
@@ -30,7 +33,8 @@ def with_system(text: str, name: str, block: Mapping[str, Any]) -> str:
     indent = next((_indent(line) for line in head[start + 1 :] if _is_content(line)), "  ")
     before = [ending] if any(map(_is_content, head[start + 1 :])) else []
     after = [ending] if tail and tail[0].strip() else []
-    added = [f"{indent}{line}{ending}" for line in _block(name, block)]
+    comments = [f"# {reason}" for reason in reasons]
+    added = [f"{indent}{line}{ending}" for line in (*comments, *_block(name, block))]
     return "".join([*head, *before, *added, *after, *tail])
 
 

@@ -11,6 +11,7 @@ from tidemill.core.params import PARAMS_FILE, Name, Params, checked, nearest, re
 from tidemill.core.spec import Kind
 from tidemill.evaluation.params import Evaluate, with_probes
 from tidemill.formats.common.source import Source
+from tidemill.models.common import networks
 from tidemill.models.common.params import check_model
 from tidemill.registry.params import Gates, with_limits
 from tidemill.rows.params import Ingest
@@ -19,7 +20,7 @@ from tidemill.sources.params import Download
 from tidemill.sweeping.params import Sweep
 from tidemill.tasks.common import encoding, learning
 from tidemill.tasks.common.probes import probe
-from tidemill.training.params import Training, with_augment
+from tidemill.training.params import Training, completed
 from tidemill.validation.params import Validate
 
 
@@ -99,7 +100,7 @@ def with_values(name: str, system: System, values: dict[str, Any]) -> System:
     Raises:
         TidemillError: there is no such param, or a value does not fit it.
     """
-    raw = system.model_dump(mode="json", by_alias=True, exclude_none=True)
+    raw = system.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for path, value in values.items():
         *blocks, param = path.split(".")
         block = raw
@@ -122,13 +123,14 @@ def with_plugins(where: str, system: System) -> System:
     task = plugins.check_name("tasks", system.task, f"{where}.task")
     part = encoding.of(task)
     model = check_model(system.model, where)
-    _check_fit(task, part.KIND, model.name, where)
+    tokenize = checked(part.Tokenize, system.tokenize, f"{where}.tokenize")
+    _check_fit(task, part.KINDS, part.kind(tokenize), model.name, where)
     return system.model_copy(
         update={
             "source": _source(system.source, where),
-            "tokenize": checked(part.Tokenize, system.tokenize, f"{where}.tokenize"),
+            "tokenize": tokenize,
             "model": model,
-            "training": with_augment(system.training, learning.of(task).Augment, where),
+            "training": completed(system.training, learning.of(task).Augment, networks.is_solved(model.name), where),
             "evaluate": with_probes(system.evaluate, probe.of(task).Params, where),
             "gates": with_limits(system.gates, where),
             "sweep": system.sweep and _sweep(system.sweep, where),
@@ -147,11 +149,14 @@ def _sweep(sweep: Sweep, where: str) -> Sweep:
     return sweep
 
 
-def _check_fit(task: str, kind: Kind, model: str, where: str) -> None:
-    able = [name for name in plugins.names("models") if kind in plugins.load("models", name).ACCEPTS]
+def _check_fit(task: str, kinds: tuple[Kind, ...], kind: Kind, model: str, where: str) -> None:
+    accepted = {name: plugins.load("models", name).ACCEPTS for name in plugins.names("models")}
+    able = [name for name, accepts in accepted.items() if kind in accepts]
     if model in able:
         return
+    readable = [other[0] for other in kinds if other in accepted[model]]
+    change = f"; or let {where}.tokenize.unit make {readable[0]}, which {model} reads" if readable else ""
     raise TidemillError(
         f"{PARAMS_FILE}: {where}.model: {model} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
-        f"these models can: {', '.join(able) or 'none'}"
+        f"these models can: {', '.join(able) or 'none'}{change}"
     )

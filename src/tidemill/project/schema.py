@@ -147,7 +147,11 @@ def _add_gates(block: Schema) -> None:
     for name, gate in gates().items():
         limit = TypeAdapter(gate.Limit).json_schema()
         meaning = " ".join(gate.MEANING.split())
-        block["properties"][name] = {"anyOf": [limit, {"type": "null"}], "default": None, "description": meaning}
+        block["properties"][name] = {
+            "anyOf": [limit, {"type": "null"}],
+            "default": gate.DEFAULT,
+            "description": meaning,
+        }
     block["additionalProperties"] = False
 
 
@@ -184,8 +188,8 @@ def _add_tasks(system: Schema) -> None:
 
 
 def _of_task(task: str) -> Schema:
-    kind, augment = encoding.of(task).KIND, learning.of(task).Augment
-    able = [name for name in plugins.names("models") if kind in _model(name).ACCEPTS]
+    kinds, augment = set(encoding.of(task).KINDS), learning.of(task).Augment
+    able = [name for name in plugins.names("models") if kinds & set(_model(name).ACCEPTS)]
     augments = [_reference(augment)] if augment is not None else []
     return {
         "tokenize": _reference(encoding.of(task).Tokenize),

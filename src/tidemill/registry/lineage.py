@@ -29,7 +29,17 @@ KEYS = Path("keys")
 IGNORED = (LOCK, DECISIONS, KEYS)
 """Changes that do not make the tree dirty: Tidemill writes these itself, and no stage reads the last two."""
 
-PACKAGES = ("tidemill", "torch", "pytorch-lightning", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
+PACKAGES = (
+    "tidemill",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+)
 """Packages whose version affects the weights."""
 
 NOT_RECORDED: dict[str, Any] = {

@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "pydantic",
     "ruamel-yaml",
     "safetensors",
+    "scikit-learn",
     "tokenizers",
     "torch",
     "transformers",

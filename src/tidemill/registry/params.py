@@ -15,6 +15,8 @@ class GateModule(Protocol):
 
     Limit: Any
     """Type of its limit in `params.yaml`."""
+    DEFAULT: Any
+    """Its limit where the params name none; None: then it is not checked."""
     MEANING: str
     """What the limit says, for the reference of params."""
 
@@ -23,7 +25,7 @@ class GateModule(Protocol):
 
 
 class Gates(Params):
-    """What a candidate must reach to become a challenger: a limit for each gate that is named."""
+    """What a candidate must reach to become a challenger: a limit for each gate; one that is null is not checked."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,8 +36,10 @@ class Gates(Params):
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The limit of each gate by its name; a gate whose limit is null is not checked."""
-        return {name: limit for name, limit in (self.model_extra or {}).items() if limit is not None}
+        """The limit of each gate by its name, its default where none is given; a gate whose limit is null is left out."""
+        given = self.model_extra or {}
+        defaults = {name: gate.DEFAULT for name, gate in gates().items() if name not in given}
+        return {name: limit for name, limit in {**given, **defaults}.items() if limit is not None}
 
 
 def gates() -> dict[str, GateModule]:

@@ -8,6 +8,7 @@ import pandas as pd
 from tidemill.core.pictures import decoded
 from tidemill.inference.predictor import Predictor
 from tidemill.tokens import tokenizers
+from tidemill.tokens.ngrams import NGrams
 
 MOST_CLASSES = 50
 """Different values up to which a column of text counts as one of classes."""
@@ -55,21 +56,37 @@ def _texts(values: "pd.Series[Any]", tokenizer: Any) -> dict[str, Any]:
     lengths = texts.map(len)
     letters = texts.map(lambda text: sum(map(str.isalpha, text)))
     features = {"length": lengths, "letters": letters / lengths.clip(lower=1)}
+    if isinstance(tokenizer, NGrams):
+        return features | _ngrams(texts, tokenizer)
     return features if tokenizer is None else features | _tokens(texts, tokenizer)
 
 
 def _tokens(texts: "pd.Series[str]", tokenizer: Any) -> dict[str, Any]:
     codes = [np.array(code.ids) for code in tokenizer.encode_batch_fast(texts.tolist())]
     unknown = tokenizer.token_to_id(tokenizers.UNKNOWN)
-    size = tokenizer.get_vocab_size()
     return {
         "tokens": pd.Series([len(ids) for ids in codes], texts.index),
         "unknown": pd.Series([float((ids == unknown).mean()) if len(ids) else 1.0 for ids in codes], texts.index),
-        # ids of a vocabulary go by frequency: rarer words, or those of another subject, have higher ones
-        "rarity": pd.Series(
-            [float(np.log1p(ids).mean() / np.log(size)) if len(ids) else 1.0 for ids in codes], texts.index
-        ),
+        "rarity": _rarity(texts, codes, tokenizer.get_vocab_size()),
     }
+
+
+def _ngrams(texts: "pd.Series[str]", tokenizer: NGrams) -> dict[str, Any]:
+    found = [tokenizer.ids(text) for text in texts]
+    codes = [np.array([number for number in ids if number is not None]) for ids in found]
+    features = {
+        "n-grams": pd.Series([len(ids) for ids in found], texts.index),
+        "unknown": pd.Series([ids.count(None) / len(ids) if ids else 1.0 for ids in found], texts.index),
+    }
+    if tokenizer.grams is None:
+        return features
+    return features | {"rarity": _rarity(texts, codes, tokenizer.get_vocab_size())}
+
+
+def _rarity(texts: "pd.Series[str]", codes: list[Any], size: int) -> "pd.Series[float]":
+    """Return how rare the ids of each text are: those of a vocabulary go by frequency, so rarer words, or those of another
+    subject, have higher ones."""
+    return pd.Series([float(np.log1p(ids).mean() / np.log(size)) if len(ids) else 1.0 for ids in codes], texts.index)
 
 
 def _pictures(values: "pd.Series[bytes]") -> dict[str, Any]:

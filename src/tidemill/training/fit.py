@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -29,9 +29,9 @@ class Outcome:
     network: torch.nn.Module
     points: list[Point]
     epochs: int
-    """Epochs run."""
+    """Epochs run, or settings that a solver tried."""
     kept_epoch: int
-    """The epoch, counted from 1, whose weights the network has."""
+    """The epoch or setting, counted from 1, whose weights the network has."""
     rows_per_second: float
     tokens_per_second: float
     """Without padding; 0 where the rows are no tokens."""
@@ -39,6 +39,8 @@ class Outcome:
     """Model FLOPs utilisation, where the device's peak is known."""
     device: str
     """`cpu`, or the name of the GPU."""
+    solution: dict[str, float] = field(default_factory=dict)
+    """What a solver found, by name: the setting that was kept, and its metrics."""
 
 
 def fit(

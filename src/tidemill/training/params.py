@@ -71,16 +71,42 @@ class Training(Params):
     """Steps between two points of the training curve."""
 
 
-def read_training(system: dict[str, Any], name: str, augment: type[Params] | None) -> Training:
+OF_SOLVER = {"seed"}
+"""Params that a solver reads."""
+
+
+def read_training(system: dict[str, Any], name: str, augment: type[Params] | None, solved: bool) -> Training:
     """Check the training block of a system that `read_system` returned.
 
     Args:
         augment: what the task allows as `augment`; None where it has no augmentation.
+        solved: whether a solver finds the weights of the model.
 
     Raises:
-        TidemillError: the block is missing, or a param is unknown or of a wrong type.
+        TidemillError: the block is missing, or a param is unknown, of a wrong type, or not read.
     """
-    return with_augment(read_block(system, name, "training", Training), augment, f"systems.{name}")
+    return completed(read_block(system, name, "training", Training), augment, solved, f"systems.{name}")
+
+
+def recorded(training: Training, solved: bool) -> dict[str, Any]:
+    """Return the params as a run and a model record them: of a solver those that it reads, and that its weights are the
+    same bits each time."""
+    return training.model_dump(include=OF_SOLVER | {"determinism"} if solved else None)
+
+
+def completed(training: Training, augment: type[Params] | None, solved: bool, where: str) -> Training:
+    """Return the training with its `augment` checked against what the task allows, if the model reads what it sets.
+
+    Raises:
+        TidemillError: the task has no augmentation, a param of it is unknown or of a wrong type, or a solver that finds the
+            weights does not read a param.
+    """
+    if solved and (unread := sorted(training.model_fields_set - OF_SOLVER)):
+        raise TidemillError(
+            f"{PARAMS_FILE}: {where}.training.{unread[0]}: a solver finds the weights of this model, and reads only "
+            f"{', '.join(sorted(OF_SOLVER))}: write `training: {{}}`"
+        )
+    return with_augment(training, augment, where)
 
 
 def with_augment(training: Training, augment: type[Params] | None, where: str) -> Training:

@@ -14,7 +14,10 @@ from tidemill.tracking.points import Report
 from tidemill.training import determinism, features, fingerprint
 from tidemill.training.fit import Outcome, fit
 from tidemill.training.params import Training
+from tidemill.training.solve import solve
 
+MEASURED = 128
+"""Rows of a batch in which the weights of a solver are measured."""
 VALIDATION_BATCHES = 4
 """Validation batches are that many times as large as those of training: they need no gradients."""
 
@@ -29,7 +32,7 @@ def train_system(
     report: Report,
     feature_cache: Path,
 ) -> Outcome:
-    """Train a network on packed shards; resume from `checkpoints` if it holds any.
+    """Train a network on packed shards; resume from `checkpoints` if it holds any, which a solver writes none of.
 
     Args:
         task: name of the task.
@@ -42,9 +45,14 @@ def train_system(
         TidemillError: pretrained weights are missing or are not the pinned ones, or the params do not fit the data.
     """
     part = learning.of(task)
+    checkpoints.mkdir(parents=True, exist_ok=True)
     determinism.apply(params)
     network = trained = networks.begin(model, spec)
     rows = {split: _rows(part, tokens / split, spec) for split in ("train", "valid")}
+    if (solver := networks.module(model.name).solve) is not None:
+        settings = solver(network, rows["train"], rows["valid"], model, params.seed)
+        measured = {"train": Batches(rows["train"], MEASURED), "val": Batches(rows["valid"], MEASURED)}
+        return solve(network, settings, part, measured, report)
     if (base := features.frozen_base(network)) is not None:
         code = fingerprint.code(task, model.name)
         rows = features.computed(base, part, params, rows, spec, code, feature_cache)

@@ -13,7 +13,7 @@ from tidemill.core.spec import Spec
 from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
 from tidemill.tracking.points import Point
 from tidemill.training.fit import Outcome
-from tidemill.training.params import Training
+from tidemill.training.params import Training, recorded
 
 NOT_SUMMARISED = ("train/lr",)
 """Curves whose last value says nothing of the model."""
@@ -25,8 +25,9 @@ def save_model(
     """Write weights, `config.json` and, where there is one, the tokenizer."""
     folder.mkdir(parents=True)
     save_file({name: value.contiguous() for name, value in outcome.network.state_dict().items()}, folder / WEIGHTS)
-    params = {"task": task, "model": model.model_dump(), "training": training.model_dump()}
-    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device})
+    params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
+    solution = {"solution": outcome.solution} if outcome.solution else {}
+    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device} | solution)
     if tokenizer.exists():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
 
@@ -40,7 +41,7 @@ def save_curves(path: Path, points: list[Point]) -> None:
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """Return the number of epochs and the last value of every curve."""
+    """Return the number of epochs, and the last value of every curve or, of a solver's, that of the setting kept."""
     last = {point.name: point.value for point in outcome.points if point.name not in NOT_SUMMARISED}
     epochs = {"epochs": outcome.epochs, "kept_epoch": outcome.kept_epoch}
-    return epochs | {name: last[name] for name in sorted(last)}
+    return epochs | {name: (last | outcome.solution)[name] for name in sorted(last)}

@@ -31,6 +31,22 @@ def test_the_report_shows_hostile_text_as_text(hostile: Results) -> None:
     assert "{{ 7 * 7 }}" in page
 
 
+def test_the_report_lists_the_features_of_each_label(hostile: Results) -> None:
+    rows = [(LABELS[0], "characters", " <i>", 1.25), (LABELS[1], "words", "very fine", 0.5)]
+    table = pd.DataFrame(rows, columns=["label", "kind", "feature", "weight"])
+    page = report.render(replace(hostile, explanation=table))
+    assert "What its weights say" in page and "What its weights say" not in report.render(hostile)
+    assert "<bdi>␣&lt;i&gt;</bdi>" in page and "<bdi>very fine</bdi>" in page
+    assert "<b>bad" not in page and "1.250" in page
+
+
+def test_what_a_solver_found_stands_beside_the_params(hostile: Results) -> None:
+    config = hostile.config | {"solution": {"train/strength": 3.0}}
+    assert "solution" not in hostile.params
+    page = report.render(replace(hostile, config=config))
+    assert "<h3>solution</h3>" in page and "train/strength" in page
+
+
 def test_the_report_needs_nothing_else(hostile: Results) -> None:
     page = report.render(hostile)
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)""", page)

@@ -1,11 +1,14 @@
 """What is measured alike for every task: by metric, class, slice and baseline."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 from tests.unit.evaluation.examples import PARAMS, predictions, rows_of
 from tidemill.evaluation import measure
 from tidemill.evaluation.measure import Measure
+from tidemill.evaluation.results import differences
 
 LABELS = ["no", "yes"]
 MEASURE = Measure("text_classification", {"labels": LABELS}, PARAMS)
@@ -29,6 +32,17 @@ def test_results_are_by_metric_class_slice_and_baseline(rows: pd.DataFrame) -> N
     assert found["difference_to_same"] == {"value": 0, "low": 0, "high": 0}
     gap = found["metrics"]["accuracy"]["value"] - found["baselines"]["linear"]["accuracy"]["value"]
     assert found["difference_to_linear"]["value"] == pytest.approx(gap, abs=2e-6)
+
+
+def test_a_baseline_without_the_main_metric_is_not_compared() -> None:
+    texts = pd.DataFrame({"id": [f"{n:016x}" for n in range(40)], "text": ["some text"] * 40, "label": None})
+    ours = texts[["id", "label"]].assign(tokens=2, bytes=9, nll=6.0)
+    measure = Measure("text_generation", {}, PARAMS)
+    measure.scoring = SimpleNamespace(MAIN_METRIC="perplexity")  # of a compressor no tokens are known
+    baselines = {"other": ours.assign(nll=8.0), "silent": ours.assign(tokens=float("nan"))}
+    measured = measure.results(texts, ours.assign(loss=1.0), baselines)
+    assert set(measured["baselines"]) == {"other", "silent"}
+    assert differences(measured).keys() == {"other"} and "difference_to_silent" not in measured
 
 
 def test_slices_are_thirds_by_length_and_hold_every_row_once(rows: pd.DataFrame) -> None:

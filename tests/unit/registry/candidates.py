@@ -26,7 +26,7 @@ systems:
     model: {name: mlp, hidden: [4]}
     training: {}
     evaluate: {resamples: 200}
-    gates: {thresholds: {accuracy: 0.1}}
+    gates: {thresholds: {accuracy: 0.1}, baseline: null} # drawn weights lose to it
 """
 PROBES = [
     {"name": "a slight shift", "rows": 50, "passed": {"value": 0.9, "low": 0.79, "high": 0.96}},
@@ -43,7 +43,7 @@ systems:
     model: {name: lstm, embedding: 4, hidden: 4}
     training: {}
     evaluate: {resamples: 200}
-    gates: {thresholds: {accuracy: 0.1}}
+    gates: {thresholds: {accuracy: 0.1}, baseline: null} # drawn weights lose to it
 """
 WORDS = {"good": ["fine food", "very nice", "good and cheap"], "bad": ["cold soup", "never again", "bad and late"]}
 

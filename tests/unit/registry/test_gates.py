@@ -23,7 +23,7 @@ def checked(evaluation: dict[str, Any] | None = None, p95: float = 0.0, mb: floa
     """What each gate finds of a candidate with these results, under the limits of a `gates` block."""
     results = {"metrics": METRICS, "probes": [], "slices": [], "main_metric": "accuracy"} | (evaluation or {})
     candidate: Any = SimpleNamespace(evaluation=results, latency={"p95_ms": p95}, megabytes=mb)
-    block = with_limits(Gates.model_validate(limits), "systems.it")
+    block = with_limits(Gates.model_validate({"baseline": None} | limits), "systems.it")
     return [check for name, limit in block.limits.items() for check in gates()[name].check(limit, candidate)]
 
 
@@ -100,6 +100,53 @@ def test_every_slice_has_to_reach_the_limit() -> None:
 def test_a_limit_for_slices_that_are_not_there_is_an_error() -> None:
     with pytest.raises(TidemillError, match="has no slice"):
         checked(evaluation(), slices=0.5)
+
+
+def beside(**differences: tuple[float, float, float]) -> dict[str, Any]:
+    """Results with these differences of the accuracy to baselines: value, low and high."""
+    baselines = {name: {"accuracy": {"value": 0.975 - value}} for name, (value, _, _) in differences.items()}
+    named = {
+        f"difference_to_{name}": dict(zip(("value", "low", "high"), found, strict=True))
+        for name, found in differences.items()
+    }
+    return {"baselines": baselines, **named}
+
+
+def test_the_best_baseline_is_compared_with_by_default() -> None:
+    found = beside(majority=(0.4, 0.38, 0.42), linear=(0.0121, 0.008, 0.0162))
+    assert Gates().limits == {"baseline": 0.0}
+    [check] = checked(found, baseline=0.0)
+    assert (check.name, check.passed, check.value, check.limit) == ("not_worse_than_baseline", True, 0.0121, 0.0)
+    assert check.sentence == "accuracy is 0.9750, 0.0121 [0.0080, 0.0162] above linear"
+    assert checked(found, baseline=None) == []
+
+
+def test_a_model_fails_if_the_whole_interval_is_below_the_margin() -> None:
+    worse = beside(majority=(0.2, 0.18, 0.22), linear=(-0.07, -0.09, -0.05))
+    [check] = checked(worse, baseline=0.01)
+    assert not check.passed
+    assert check.sentence == "accuracy is 0.9750, 0.0700 [0.0500, 0.0900] below linear: worse by more than 0.01"
+    assert [checked(worse, baseline=margin)[0].passed for margin in (0.0, 0.049, 0.05, 0.1)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    [level] = checked(beside(linear=(-0.01, -0.03, 0.01)), baseline=0.0)
+    assert level.passed and level.sentence == "accuracy is 0.9750, 0.0100 [-0.0100, 0.0300] below linear"
+
+
+def test_without_a_comparable_baseline_there_is_nothing_to_fail() -> None:
+    incomparable = {"baselines": {"guess": {"log_loss": {"value": 1.0}}}}
+    for results in ({"baselines": {}}, incomparable):
+        [check] = checked(results, baseline=0.0)
+        assert check.passed and check.value is None
+        assert check.sentence == "there is no baseline that it can be compared with"
+
+
+def test_a_negative_margin_is_refused() -> None:
+    with pytest.raises(TidemillError, match=r"systems\.it\.gates\.baseline: .*greater than or equal to 0"):
+        checked(baseline=-0.1)
 
 
 def test_what_is_slow_or_large_does_not_pass() -> None:

@@ -43,9 +43,19 @@ def test_a_network_module_has_every_name_of_its_protocol(model: str) -> None:
 
 
 def test_each_kind_of_task_has_a_model_and_each_model_a_task() -> None:
-    kinds = {encoding.of(task).KIND for task in TASKS}
+    kinds = {kind for task in TASKS for kind in encoding.of(task).KINDS}
     accepted = [plugins.load("models", model).ACCEPTS for model in MODELS]
     assert kinds == {kind for kinds_ in accepted for kind in kinds_}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_kinds_of_a_task_have_one_output(task: str) -> None:
+    assert len({output for _, output in encoding.of(task).KINDS}) == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_says_whether_it_is_solved(model: str) -> None:
+    assert networks.is_solved(model) == (networks.module(model).solve is not None)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -10,6 +10,7 @@ from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind
 
 ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"), ("token windows", "span"))
+SOLVED = False
 
 
 class Params(Block):

@@ -14,6 +14,8 @@ from tidemill.models.bert import Params
 from tidemill.models.common.attention import attend
 
 PRETRAINED_FILES = ("model.safetensors",)
+solve = None
+explain = None
 NORM_EPSILON = 1e-12
 DEVIATION = 0.02
 """Standard deviation of fresh weights."""

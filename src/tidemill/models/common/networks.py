@@ -1,18 +1,24 @@
 """From the params of a model to its network, and the files of a model's folder.
 
 A model is a package `models/<model>`, named as `model.name` in `params.yaml`. Its `__init__.py` has `Params`, what can be
-tuned, and `ACCEPTS`, the kinds of task that it fits, and imports nothing heavy; its `network.py` is a `NetworkModule`.
+tuned, `ACCEPTS`, the kinds of task that it fits, and `SOLVED`, whether `solve` finds its weights instead of gradient
+steps, and imports nothing heavy; its `network.py` is a `NetworkModule`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.core import plugins
 from tidemill.core.spec import Spec
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from torch import nn
+
+    from tidemill.tokens.shards import MemoryShards, Shards
+
+    Rows = Shards | MemoryShards
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 """The files of a model's folder; a model of pictures has no tokenizer."""
@@ -27,6 +33,14 @@ class NetworkModule(Protocol):
     load_pretrained: "Callable[[Any, dict[str, torch.Tensor]], None] | None"
     """Takes a network and weights by name, and puts them into the network; None where there are none to take."""
 
+    solve: "Callable[[nn.Module, Rows, Rows, Any, int], Iterator[dict[str, float]]] | None"
+    """Takes a network, training and validation rows, the params of the model and a seed. Puts weights into the network,
+    those of one setting after another, and yields what each is and what it found, by name. None where gradient steps
+    train the model."""
+    explain: "Callable[[nn.Module, Any, Spec], pd.DataFrame] | None"
+    """Takes a network, its tokenizer and the spec; returns what the weights say of the input: a row for each feature of a
+    label, with `label`, `kind`, `feature` and `weight`. None where single weights say nothing."""
+
     def build(self, params: Any, spec: Spec) -> "nn.Module":
         """Return the torch module for inputs as the spec describes them, with fresh weights.
 
@@ -37,7 +51,7 @@ class NetworkModule(Protocol):
 
 def build(params: Any, spec: Spec) -> "nn.Module":
     """Return the network of a model with fresh weights."""
-    return _module(params.name).build(params, spec)
+    return module(params.name).build(params, spec)
 
 
 def begin(params: Any, spec: Spec) -> "nn.Module":
@@ -46,20 +60,27 @@ def begin(params: Any, spec: Spec) -> "nn.Module":
     Raises:
         TidemillError: these weights are missing, are not the pinned ones, or are of another model.
     """
-    module = _module(params.name)
-    network = module.build(params, spec)
-    if module.load_pretrained is not None and params.pretrained is not None:
+    part = module(params.name)
+    network = part.build(params, spec)
+    if part.load_pretrained is not None and params.pretrained is not None:
         from tidemill.models.common import pretrained
 
-        module.load_pretrained(network, pretrained.read(params.pretrained, module.PRETRAINED_FILES))
+        part.load_pretrained(network, pretrained.read(params.pretrained, part.PRETRAINED_FILES))
     return network
+
+
+def module(name: str) -> NetworkModule:
+    """Return the network module of a model, by the model's name."""
+    found: NetworkModule = plugins.load("models", name, "network")
+    return found
+
+
+def is_solved(name: str) -> bool:
+    """Return whether a solver finds the weights of a model; imports nothing heavy."""
+    solved: bool = plugins.load("models", name).SOLVED
+    return solved
 
 
 def params_of(config: dict[str, Any]) -> Any:
     """Return the params of a saved model, read back from the `model` block of its `config.json`."""
     return plugins.load("models", config["name"]).Params.model_validate(config)
-
-
-def _module(name: str) -> NetworkModule:
-    module: NetworkModule = plugins.load("models", name, "network")
-    return module

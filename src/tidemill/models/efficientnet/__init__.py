@@ -6,6 +6,7 @@ from tidemill.core.spec import Kind
 from tidemill.models.common.pretrained import Transfer
 
 ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
+SOLVED = False
 
 
 class Params(Transfer):

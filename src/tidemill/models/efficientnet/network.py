@@ -17,6 +17,8 @@ from tidemill.models.common.transfer import Base, Normalised, Transfer, load_bas
 from tidemill.models.efficientnet import Params
 
 PRETRAINED_FILES = ("model.safetensors", "efficientnet-lite0.pth")
+solve = None
+explain = None
 STEM, FEATURES = 32, 1280
 MEAN, DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
 """What the published weights are trained with, for values from 0 to 1."""

@@ -13,6 +13,7 @@ from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind
 
 ACCEPTS: tuple[Kind, ...] = (("tokens", "next token"),)
+SOLVED = False
 
 
 class Params(Block):

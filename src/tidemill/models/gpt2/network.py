@@ -17,6 +17,8 @@ from tidemill.models.gpt2 import Params
 from tidemill.models.gpt2.hugging_face_names import ours
 
 PRETRAINED_FILES = ("model.safetensors",)
+solve = None
+explain = None
 DEVIATION = 0.02
 """Standard deviation of fresh weights."""
 

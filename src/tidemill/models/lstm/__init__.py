@@ -9,6 +9,7 @@ from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
 
 ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"),)
+SOLVED = False
 
 
 class Params(Block):

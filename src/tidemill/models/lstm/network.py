@@ -8,6 +8,8 @@ from tidemill.models.lstm import Params
 
 PRETRAINED_FILES = ()
 load_pretrained = None
+solve = None
+explain = None
 
 
 def build(params: Params, spec: Spec) -> "RecurrentClassifier":

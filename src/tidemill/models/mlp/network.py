@@ -10,6 +10,8 @@ from tidemill.models.mlp import Params
 
 PRETRAINED_FILES = ()
 load_pretrained = None
+solve = None
+explain = None
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 

@@ -11,6 +11,8 @@ from tidemill.models.common.transfer import Base, Normalised, Transfer, load_bas
 from tidemill.models.resnet import Params
 
 PRETRAINED_FILES = ("model.safetensors",)
+solve = None
+explain = None
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's red, green and blue, from 0 to 1: what published weights are trained with."""
 

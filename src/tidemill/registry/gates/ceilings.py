@@ -4,6 +4,7 @@ from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check, at_most, measurements, value_of
 
 Limit = dict[str, float]
+DEFAULT = None
 MEANING = "Highest allowed value of a metric, e.g. `{calibration_error: 0.1}`."
 
 

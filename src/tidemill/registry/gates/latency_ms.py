@@ -8,6 +8,7 @@ from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check, at_most
 
 Limit = Annotated[float, Field(gt=0)]
+DEFAULT = None
 MEANING = "Milliseconds within which 95 of 100 single rows are predicted, by `latency.json`."
 
 

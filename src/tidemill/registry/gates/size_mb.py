@@ -8,6 +8,7 @@ from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check, at_most
 
 Limit = Annotated[float, Field(gt=0)]
+DEFAULT = None
 MEANING = "Largest size of the weights, in megabytes of 1,000,000 bytes."
 
 

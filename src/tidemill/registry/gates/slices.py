@@ -5,6 +5,7 @@ from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check, at_least
 
 Limit = float
+DEFAULT = None
 MEANING = "Lowest allowed value of the main metric on every slice of `evaluation.json`, e.g. on the longest texts."
 
 

@@ -4,6 +4,7 @@ from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check, at_least, measurements, value_of
 
 Limit = dict[str, float]
+DEFAULT = None
 MEANING = """Lowest allowed value of a metric of `evaluation.json`, e.g. `{accuracy: 0.98}`, or of the share of rows that
 passed a probe, e.g. `{probe.white_space: 0.95}`."""
 

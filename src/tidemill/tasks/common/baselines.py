@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from tidemill.core import plugins
 from tidemill.core.spec import Spec
 from tidemill.tasks.common.encoding import encode_labels
-
-HAN_OR_KANA = r"\u3040-\u30ff\u3400-\u9fff"
-TOKEN = rf"[{HAN_OR_KANA}]|[^\W{HAN_OR_KANA}]+|[^\w\s]"
-"""A character of Chinese or Japanese, which put no space between words; a word; or a sign, an emoji among them."""
+from tidemill.tokens.ngrams import WORD
 
 
 class BaselinesPart(Protocol):
@@ -48,7 +45,7 @@ def tfidf(train: "pd.Series[str]", test: "pd.Series[str]") -> tuple[Any, Any]:
 
     often_enough = 2 if len(train) >= 1000 else 1
     vectorizer = TfidfVectorizer(
-        token_pattern=TOKEN, ngram_range=(1, 3), min_df=often_enough, sublinear_tf=True, dtype=np.float32
+        token_pattern=WORD, ngram_range=(1, 3), min_df=often_enough, sublinear_tf=True, dtype=np.float32
     )
     features = vectorizer.fit_transform(train)
     return features, vectorizer.transform(test)

@@ -1,33 +1,49 @@
 """Encoding of a task: rows to the numbers of a packed shard, and the spec that tells a model their shape."""
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
+from tidemill.core.files import write_json
 from tidemill.core.labels import in_order
 from tidemill.core.params import Params
 from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind, Spec
-from tidemill.tokens import tokenizers
+from tidemill.core.tables import blocks
+from tidemill.tokens import ngrams, tokenizers
+from tidemill.tokens.ngrams import NGrams
+from tidemill.tokens.shards import Shards, ShardWriter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+Range = Annotated[list[int], Field(min_length=2, max_length=2)]
+MOST_NGRAMS = 300_000
+OF_TOKENS, OF_NGRAMS = {"tokenizer", "length"}, {"words", "characters", "minimum_count", "hashed"}
+"""Params of `TokenizeText` that only one of the two has."""
+TEXT_KINDS: tuple[Kind, ...] = (("tokens", "labels"), ("n-grams", "labels"))
+"""What a task that gives labels to texts may ask of a model."""
+
+
 class EncodingPart(Protocol):
     """What `tasks/<task>/encoding.py` defines."""
 
-    KIND: Kind
-    """What the task asks of a model; a model that can do it lists it in `ACCEPTS`."""
+    KINDS: tuple[Kind, ...]
+    """What the task may ask of a model, all with the same output; a model that can do one lists it in `ACCEPTS`."""
     Tokenize: type[Params]
     """Params of the tokenize stage."""
 
-    def fit(self, blocks: Iterator[pd.DataFrame], params: Any) -> "Tokenizer | None":
+    def kind(self, params: Any) -> Kind:
+        """Return what the task asks of a model with these params of the tokenize stage."""
+
+    def fit(self, blocks: Iterator[pd.DataFrame], params: Any) -> "Tokenizer | NGrams | None":
         """Return a tokenizer fitted to the training rows; None where the content needs none."""
 
     def specify(self, blocks: Iterator[pd.DataFrame], params: Any, tokenizer: Any) -> Spec:
@@ -56,40 +72,119 @@ def of(task: str) -> EncodingPart:
     return part
 
 
-class TokenizeText(Params):
-    """How a text that gets labels becomes token ids."""
+def write_tokens(task: str, params: Any, tables: Mapping[str, Path], folder: Path) -> Spec:
+    """Write the packed shards of each split, `tokens.json` and, where the task has one, `tokenizer.json`; return the spec.
 
-    unit: tokenizers.Unit = "words"
-    """What a token is, where the vocabulary is made from the training texts."""
+    Args:
+        params: the `Tokenize` block of the task.
+        tables: the ingested table of each split.
+
+    Raises:
+        TidemillError: nothing can be learned from the training rows, or a row cannot be encoded.
+    """
+    part = of(task)
+    tokenizer = part.fit(blocks(tables["train"]), params)
+    spec = part.specify(blocks(tables["train"]), params, tokenizer)
+    splits = {split: _pack(part, table, tokenizer, spec, folder / split) for split, table in tables.items()}
+    if tokenizer is not None:
+        tokenizer.save(str(folder / "tokenizer.json"))
+    spec = {"task": task, **spec, "tokenize": params.model_dump(), "splits": splits}
+    write_json(folder / "tokens.json", spec)
+    return spec
+
+
+def _pack(part: EncodingPart, table: Path, tokenizer: Any, spec: Spec, folder: Path) -> dict[str, Any]:
+    with ShardWriter(folder) as writer:
+        for rows in blocks(table):
+            writer.append(part.encode(rows, tokenizer, spec))
+    shards = Shards(folder)
+    values = {column: header["values"] for column, header in shards.headers.items()}
+    return {"rows": len(shards), "values": values, "sha256": shards.sha256}
+
+
+class TokenizeText(Params):
+    """How a text that gets labels becomes token ids, or n-grams with their weights."""
+
+    unit: tokenizers.Unit | Literal["ngrams"] = "words"
+    """What the vocabulary of the training texts is made of: tokens of one kind, in their order, or n-grams, without one."""
     tokenizer: PinnedFile | None = None
     """Folder or hub id of a WordPiece tokenizer to take, instead of a vocabulary of the training texts."""
     vocabulary: int = Field(default=10000, ge=3)
-    """Number of token ids, `[PAD]` and `[UNK]` among them; the rarest units become `[UNK]`."""
+    """Number of token ids, `[PAD]` and `[UNK]` among them; the rarest units become `[UNK]`. Of n-grams, how many are
+    kept, those in the most texts first; 300,000 unless given."""
     length: int = Field(default=100, ge=1)
-    """Tokens of a text that are kept."""
+    """Tokens of a text that are kept. N-grams are taken from the whole text."""
+    words: Range | None = None
+    """N-grams only: the fewest and the most words of one; null for none of words. A Chinese character is a word."""
+    characters: Range | None = None
+    """N-grams only: the fewest and the most characters of one, none of them across white space; null for none."""
+    minimum_count: int = Field(default=2, ge=1)
+    """N-grams only: training texts that one must occur in to be kept."""
+    hashed: bool = False
+    """N-grams only: whether a hash gives an n-gram its id, out of `vocabulary` of them. Nothing need be counted or kept,
+    but n-grams can share an id, and none can be named."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_ngrams(cls, given: Any) -> Any:
+        is_block = isinstance(given, dict) and given.get("unit") == "ngrams"
+        return {"vocabulary": MOST_NGRAMS, **given} if is_block else given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        other = OF_TOKENS if self.unit == "ngrams" else OF_NGRAMS
+        if misplaced := sorted(other & self.model_fields_set):
+            kinds = ("tokens", "n-grams") if self.unit == "ngrams" else ("n-grams", "tokens")
+            raise ValueError(f"{misplaced[0]} is a param of {kinds[0]}, but unit {self.unit} makes {kinds[1]}")
+        if self.unit == "ngrams" and not (self.words or self.characters):
+            raise ValueError("unit ngrams needs words, characters or both, e.g. characters: [1, 4]")
+        if any(lengths and not 1 <= lengths[0] <= lengths[1] for lengths in (self.words, self.characters)):
+            raise ValueError("words and characters are each the fewest and the most of an n-gram, e.g. [1, 2]")
+        return self
 
 
-def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer":
+def kind_of_text(params: TokenizeText) -> Kind:
+    """Return what a task that gives labels to texts asks of a model."""
+    return ("n-grams" if params.unit == "ngrams" else "tokens", "labels")
+
+
+def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer | NGrams":
     """Return the tokenizer that the params name, or one with a vocabulary of the training texts.
 
     Raises:
-        TidemillError: the named tokenizer is missing, damaged or not the pinned one.
+        TidemillError: the named tokenizer is missing, damaged or not the pinned one; or no n-gram is frequent enough.
     """
+    texts = (text for block in blocks for text in block["text"])
+    if params.unit == "ngrams":
+        return ngrams.fit(
+            texts, params.words, params.characters, params.vocabulary, params.minimum_count, params.hashed
+        )
     if params.tokenizer is not None:
         tokenizer = tokenizers.wordpiece(params.tokenizer)
     else:
-        texts = (text for block in blocks for text in block["text"])
         tokenizer = tokenizers.fit_vocabulary(texts, params.unit, params.vocabulary)
     tokenizer.enable_truncation(params.length)
     return tokenizer
 
 
-def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> list[np.ndarray]:
-    """Return the token ids of each text, arrays (T,); a text without tokens becomes one `[UNK]`."""
+def specify_text(params: TokenizeText, tokenizer: "Tokenizer | NGrams") -> Spec:
+    """Return the part of a spec that texts take: the number of token ids or n-grams and, of tokens, the length."""
+    size: Spec = {"vocabulary": tokenizer.get_vocab_size()}
+    return size if params.unit == "ngrams" else {**size, "length": params.length}
+
+
+def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer | NGrams", spec: Spec) -> dict[str, Any]:
+    """Return the columns of the texts: ragged `tokens`, or ragged `ngrams` and `weights`.
+
+    A text without tokens becomes one `[UNK]`.
+    """
+    texts = rows["text"].tolist()
+    if isinstance(tokenizer, NGrams):
+        return {**tokenizer.encode(texts)}
     dtype = token_dtype(spec)
-    encodings = tokenizer.encode_batch_fast(rows["text"].tolist())
+    encodings = tokenizer.encode_batch_fast(texts)
     unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN)]
-    return [np.array(encoding.ids or unknown, dtype) for encoding in encodings]
+    return {"tokens": [np.array(encoding.ids or unknown, dtype) for encoding in encodings]}
 
 
 def token_dtype(spec: Spec) -> type[np.uint16] | type[np.uint32]:

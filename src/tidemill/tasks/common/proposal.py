@@ -4,12 +4,15 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
+from tidemill.core.pinned import PinnedFile
+from tidemill.tokens import tokenizers
 
 Block = dict[str, Any]
 
@@ -18,8 +21,14 @@ STEPS = 1000
 BATCH = 32
 LONGEST_LABEL = 100
 """Characters."""
+MANY_ROWS = 1000
+"""From so many rows on, an n-gram of a single text says nothing."""
 KEPT_LENGTH = 0.95
 """Share of the texts that fit into the proposed length whole."""
+SAMPLED = 200
+"""Texts that a pretrained tokenizer is tried on."""
+MOST_UNKNOWN = 0.02
+"""Share of tokens that a pretrained tokenizer may not know."""
 SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Letters of scripts that put no space between words."""
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -41,17 +50,20 @@ class Column:
 
 
 class Pinned(NamedTuple):
-    """The blocks of a system of the same task that builds on a pinned pretrained model: a new system can do so too."""
+    """The blocks of a system that builds on a pinned pretrained model: a new system can do so too."""
 
+    task: str
     tokenize: Block
     model: Block
 
 
-class Proposed(NamedTuple):
-    """Params for a new system, and what to report about them."""
+class Candidate(NamedTuple):
+    """Params that a new system can have, and what to report about them."""
 
+    name: str
+    """What it is, in a few words: `linear on n-grams`."""
     params: Block
-    """`tokenize`, `model`, `training`, `gates` and, where the default does not suit the task, `ingest`."""
+    """`tokenize`, `model`, `training` and, where the default does not suit the task, `ingest`."""
     notes: list[str]
 
 
@@ -68,12 +80,18 @@ class ProposalPart(Protocol):
     def labels(self, rows: pd.DataFrame) -> "pd.Series[Any] | None":
         """Return every label of every row; None where rows have no labels."""
 
-    def propose(self, rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-        """Return params for rows that have the columns of the task.
+    def candidates(self, rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+        """Return what may suit rows that have the columns of the task, the simplest first.
+
+        Args:
+            pinned: pretrained models that systems and presets of the project build on.
 
         Raises:
             TidemillError: nothing can be learned from these rows, or the task needs pinned weights and there are none.
         """
+
+    def trivial(self, rows: pd.DataFrame) -> float:
+        """Return the main metric that a trivial model reaches: a proposed gate is above it."""
 
 
 def of(task: str) -> ProposalPart:
@@ -124,42 +142,76 @@ def check_labels(labels: "pd.Series[Any]") -> None:
         raise TidemillError(f"all {len(labels)} rows have the label {labels.iloc[0]!r}: a classifier needs two classes")
 
 
-def classifier(rows: pd.DataFrame, tokenize: Block, model: Block, training: Block) -> Block:
-    """Return params of a classifier: about `STEPS` steps, and a gate clearly above predicting the most frequent label."""
-    most_frequent = rows["label"].value_counts(normalize=True).iloc[0]
-    epochs = min(30, max(3, math.ceil(STEPS * BATCH / len(rows))))
-    return {
-        "tokenize": tokenize,
-        "model": model,
-        "training": {"epochs": epochs, "batch": BATCH, **training, "patience": 5},
-        "gates": {"thresholds": {"accuracy": threshold(most_frequent)}},
-    }
+def share_of_commonest(labels: "pd.Series[Any]") -> float:
+    """Return the share of rows that have the most frequent label."""
+    return float(labels.value_counts(normalize=True).iloc[0])
 
 
-def text_classifier(rows: pd.DataFrame) -> Proposed:
-    """Return params of an LSTM over texts, for rows with a `text` and one `label`."""
+def training(rows: int, **given: Any) -> Block:
+    """Return params for a classifier's training of about `STEPS` steps."""
+    epochs = min(30, max(3, math.ceil(STEPS * BATCH / rows)))
+    return {"epochs": epochs, "batch": BATCH, **given, "patience": 5}
+
+
+def text_classifiers(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return a linear model, a recurrent network and, where one is pinned, a pretrained encoder, for rows with a `text`."""
     unit, length, note = text_lengths(rows["text"])
-    tokenize = {"unit": unit, "vocabulary": 10000, "length": length}
-    model = {"name": "lstm", "embedding": 50, "hidden": 128, "pooling": "max", "dropout": 0.2}
-    return Proposed(classifier(rows, tokenize, model, {"optimizer": "adam", "lr": 3e-3}), [note])
+    of_script: Block = {"words": [1, 2], "characters": [2, 5]} if unit == "words" else {"characters": [1, 3]}
+    tokenize = {"unit": "ngrams", **of_script, "minimum_count": 2 if len(rows) >= MANY_ROWS else 1}
+    linear = Candidate("linear on n-grams", {"tokenize": tokenize, "model": {"name": "linear"}, "training": {}}, [note])
+    lstm: Block = {"name": "lstm", "embedding": 50, "hidden": 128, "pooling": "max", "dropout": 0.2}
+    recurrent: Block = {
+        "tokenize": {"unit": unit, "vocabulary": 10000, "length": length},
+        "model": lstm,
+        "training": training(len(rows), optimizer="adam", lr=3e-3),
+    }
+    return [linear, Candidate("recurrent network", recurrent, [note]), *_encoders(rows, pinned, length)]
 
 
-def threshold(trivial: float) -> float:
-    """Return a gate for a metric, clearly above what a trivial prediction reaches."""
-    return math.floor(100 * min(0.95, trivial + 0.1)) / 100
+def _encoders(rows: pd.DataFrame, pinned: Sequence[Pinned], length: int) -> list[Candidate]:
+    """Return fine-tuning of the first pinned encoder that is there and knows these texts."""
+    for found in pinned:
+        tokenizer = found.tokenize.get("tokenizer")
+        if tokenizer is None or found.model["name"] != "bert" or not _known_to(tokenizer, rows["text"]):
+            continue
+        tokenize = {"tokenizer": tokenizer, "length": min(256, max(16, 2 * length))}
+        model = {"name": "bert", "pretrained": found.model["pretrained"]}
+        schedule = {"name": "cosine", "warmup": 0.1}
+        fine_tuning = {"epochs": 3, "batch": 16, "optimizer": "adamw", "lr": 2e-4, "clip": 1.0, "precision": "auto"}
+        params: Block = {"tokenize": tokenize, "model": model, "training": fine_tuning | {"schedule": schedule}}
+        return [
+            Candidate("pretrained encoder", params, ["the encoder and its tokenizer are those of another system here"])
+        ]
+    return []
+
+
+def _known_to(tokenizer: Block, texts: "pd.Series[Any]") -> bool:
+    """Return whether a pinned tokenizer is there, and has a token for nearly everything in these texts."""
+    if not Path(tokenizer["path"]).is_dir():
+        return False  # `tidemill fetch` has not brought it
+    loaded = tokenizers.wordpiece(PinnedFile.model_validate(tokenizer))
+    sample = texts.dropna().astype(str).head(SAMPLED).tolist()
+    tokens = [token for encoding in loaded.encode_batch(sample) for token in encoding.tokens]
+    return bool(tokens) and tokens.count(tokenizers.UNKNOWN) <= MOST_UNKNOWN * len(tokens)
 
 
 def text_lengths(texts: "pd.Series[Any]") -> tuple[str, int, str]:
     """Return the unit that suits the script, the length in units that most texts keep within, and a note."""
+    unit, lengths = _lengths(texts)
+    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
+    whole = (lengths <= kept).mean()
+    return unit, kept, f"{_measured(unit, lengths)}; the first {kept} are kept, all of {whole:.0%} of the texts"
+
+
+def _lengths(texts: "pd.Series[Any]") -> "tuple[str, pd.Series[int]]":
+    """Return the unit that suits the script, and the length of each text in units."""
     texts = texts.dropna().astype(str)
     letters = "".join(texts.head(1000))
     spaceless = len(SPACELESS.findall(letters)) > 0.3 * max(1, sum(map(str.isalpha, letters)))
-    lengths = texts.str.len() if spaceless else texts.map(lambda text: len(WORD.findall(text)))
-    kept = int(min(1000, max(8, math.ceil(lengths.quantile(KEPT_LENGTH)))))
-    unit = "characters" if spaceless else "words"
-    measured = f"median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"
-    return (
-        unit,
-        kept,
-        f"texts: {measured}; the first {kept} are kept, all of {(lengths <= kept).mean():.0%} of the texts",
-    )
+    if spaceless:
+        return "characters", texts.str.len()
+    return "words", texts.map(lambda text: len(WORD.findall(text)))
+
+
+def _measured(unit: str, lengths: "pd.Series[int]") -> str:
+    return f"texts: median length {lengths.median():.0f} {unit}, maximum {lengths.max()}"

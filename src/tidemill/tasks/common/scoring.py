@@ -112,7 +112,7 @@ def meanings(task: str) -> dict[str, str]:
 
 
 def _further(task: str) -> dict[str, MetricModule]:
-    fits = (encoding.of(task).KIND[1], rows.of(task).TARGETS)
+    fits = (encoding.of(task).KINDS[0][1], rows.of(task).TARGETS)
     modules = {name: plugins.load("metrics", name) for name in plugins.names("metrics")}
     return {name: module for name, module in modules.items() if fits == (module.OUTPUT, module.TARGETS)}
 

@@ -11,7 +11,7 @@ from tidemill.core.spec import Kind, Spec
 from tidemill.tasks.common import encoding as common
 from tidemill.tokens.pixels import stacked
 
-KIND: Kind = ("pixels", "labels")
+KINDS: tuple[Kind, ...] = (("pixels", "labels"),)
 
 
 class Tokenize(Params):
@@ -21,6 +21,11 @@ class Tokenize(Params):
     """Height and width in pixels; a picture of another size is scaled, and its edges are cut where its sides differ."""
     channels: Literal[1, 3] = 3
     """1 for grey; 3 for red, green and blue."""
+
+
+def kind(params: Tokenize) -> Kind:
+    """Return the one kind of the task."""
+    return KINDS[0]
 
 
 def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> None:

@@ -1,6 +1,8 @@
 """What `tidemill new` proposes for pictures with one label each."""
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,10 +10,14 @@ import pandas as pd
 from tidemill.core.errors import TidemillError
 from tidemill.core.pictures import decoded
 from tidemill.tasks.common import proposal
-from tidemill.tasks.common.proposal import Block, Column, Pinned, Proposed
+from tidemill.tasks.common.proposal import Block, Candidate, Column, Pinned
 
 SMALL = 64
-"""Height and width in pixels up to which a multilayer perceptron over the pixels will do."""
+"""Height and width in pixels of the pictures that a multilayer perceptron reads, at most."""
+SEEN, REDUCED = 224, 112
+"""Height and width in pixels that pretrained bases were trained on, and half of them, for pictures of at most `SMALL`."""
+COLOURS = 3
+"""Channels that pretrained bases take."""
 SAMPLED = 100
 """Pictures decoded to find out their sizes."""
 
@@ -30,21 +36,38 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
     return rows["label"]
 
 
-def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose a pinned pretrained model for large pictures where there is one, else a multilayer perceptron.
+def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return a multilayer perceptron over small copies of the pictures and, where one is pinned, a pretrained base.
 
     Raises:
         TidemillError: no picture can be read, or all rows have the same label.
     """
     proposal.check_labels(rows["label"])
     height, width, channels, note = _shape(rows["image"])
-    tokenize: Block = {"size": [min(height, SMALL), min(width, SMALL)], "channels": channels}
-    model: Block = {"name": "mlp", "hidden": [256], "dropout": 0.2}
-    if max(height, width) > SMALL and pinned is not None:
-        tokenize, model = {"size": [224, 224], "channels": 3}, pinned.model
-        note += "; built on the pretrained model that another system here has pinned"
-    params = proposal.classifier(rows, tokenize, model, {"optimizer": "adam", "lr": 1e-3})
-    return Proposed({"ingest": {"near_duplicates": 1.0}, **params}, [note])
+    training = proposal.training(len(rows), optimizer="adam", lr=1e-3)
+    blocks: dict[str, Block] = {
+        "perceptron on pixels": {
+            "tokenize": {"size": [min(height, SMALL), min(width, SMALL)], "channels": channels},
+            "model": {"name": "mlp", "hidden": [256], "dropout": 0.2},
+        }
+    }
+    for found in pinned:
+        if found.task == "image_classification" and channels == COLOURS and _is_here(found.model):
+            size = SEEN if max(height, width) > SMALL else REDUCED
+            blocks["pretrained base"] = {"tokenize": {"size": [size, size], "channels": COLOURS}, "model": found.model}
+            break
+    shared = {"ingest": {"near_duplicates": 1.0}, "training": training}
+    return [Candidate(name, {**shared, **block}, [note]) for name, block in blocks.items()]
+
+
+def trivial(rows: pd.DataFrame) -> float:
+    """Return the accuracy of predicting the most frequent label for every row."""
+    return proposal.share_of_commonest(rows["label"])
+
+
+def _is_here(model: Block) -> bool:
+    """Return whether a pretrained model is a folder that `tidemill fetch` has brought."""
+    return Path(model["pretrained"].get("path") or "").is_dir()
 
 
 def _shape(images: "pd.Series[bytes]") -> tuple[int, int, int, str]:

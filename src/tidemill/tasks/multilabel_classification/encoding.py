@@ -1,4 +1,4 @@
-"""Encoding: texts to token ids, sets of labels to rows of a matrix."""
+"""Encoding: texts to token ids or n-grams, sets of labels to rows of a matrix."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,20 +9,23 @@ from numpy.typing import NDArray
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.labels import MOST_LABELS, in_order
-from tidemill.core.spec import Kind, Spec
+from tidemill.core.spec import Spec
 from tidemill.tasks.common import encoding as common
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-KIND: Kind = ("tokens", "labels")
+    from tidemill.tokens.ngrams import NGrams
+
+KINDS = common.TEXT_KINDS
 
 Tokenize = common.TokenizeText
+kind = common.kind_of_text
 fit = common.fit_text
 
 
-def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeText, tokenizer: "Tokenizer") -> Spec:
-    """Return the labels, an output for each, vocabulary size and length.
+def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeText, tokenizer: "Tokenizer | NGrams") -> Spec:
+    """Return the labels, an output for each, and vocabulary size; of tokens also their length.
 
     Raises:
         TidemillError: no row has a label, or there are more than `MOST_LABELS`.
@@ -32,21 +35,16 @@ def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeText, tokeniz
         raise TidemillError("no training row has a label: is source.columns.labels the right column?")
     if len(labels) > MOST_LABELS:
         raise TidemillError(f"{len(labels):,} labels, but at most {MOST_LABELS:,} can be told apart")
-    return {
-        "labels": labels,
-        "outputs": len(labels),
-        "vocabulary": tokenizer.get_vocab_size(),
-        "length": params.length,
-    }
+    return {"labels": labels, "outputs": len(labels), **common.specify_text(params, tokenizer)}
 
 
-def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> dict[str, Any]:
-    """Return ragged `tokens` and, where the rows have labels, `labels` (B, labels): 1 for each that a row has.
+def encode(rows: pd.DataFrame, tokenizer: "Tokenizer | NGrams", spec: Spec) -> dict[str, Any]:
+    """Return ragged `tokens`, or `ngrams` and `weights`, and, where the rows have labels, `labels` (B, labels): 1 for each that a row has.
 
     Raises:
         TidemillError: a label does not occur in the training rows.
     """
-    columns: dict[str, Any] = {"tokens": common.encode_text(rows, tokenizer, spec)}
+    columns = common.encode_text(rows, tokenizer, spec)
     if "labels" not in rows:
         return columns
     return columns | {"labels": label_matrix(rows["labels"], spec["labels"]).astype(np.uint8)}

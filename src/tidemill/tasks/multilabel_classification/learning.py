@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tidemill.tasks.common.learning import Batch
+from tidemill.tokens.texts import text_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ def step(
     """Return binary cross-entropy, the mean over rows and labels, and the share of rows whose labels are all right."""
     from torch.nn import functional
 
-    logits = network(batch["tokens"], batch["tokens_length"])
+    logits = network(*text_inputs(batch))
     targets = batch["labels"].to(logits.dtype)
     smooth = targets * (1 - label_smoothing) + label_smoothing / 2
     right = ((logits > 0) == (targets > 0)).all(dim=1).float().mean()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tidemill.core.labels import joined
 from tidemill.core.spec import Spec
+from tidemill.tokens.texts import text_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ LIKELY = 0.5
 
 def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
     """Return the labels that are likelier than not, the probability that they are all right, and that of each label."""
-    chances = network(batch["tokens"], batch["tokens_length"]).double().sigmoid().cpu().numpy()
+    chances = network(*text_inputs(batch)).double().sigmoid().cpu().numpy()
     return label_sets(chances, spec["labels"])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.tasks.common import proposal
-from tidemill.tasks.common.proposal import Column, Pinned, Proposed
+from tidemill.tasks.common.proposal import Candidate, Column, Pinned
 
 SEPARATORS = ";|"
 """What may separate the labels of a row that are one text."""
@@ -54,10 +54,12 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
     return rows["labels"].explode()
 
 
-def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose an LSTM, and a gate clearly above predicting the most frequent label for every row."""
+def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return classifiers of texts."""
+    return proposal.text_classifiers(rows, pinned)
+
+
+def trivial(rows: pd.DataFrame) -> float:
+    """Return the micro F1 of predicting the most frequent label for every row."""
     found = rows["labels"].explode().dropna()
-    most_frequent = found.value_counts().iloc[0]
-    params, notes = proposal.text_classifier(rows.assign(label=found.groupby(level=0).first()))
-    gate = proposal.threshold(2 * most_frequent / (len(rows) + len(found)))
-    return Proposed(params | {"gates": {"thresholds": {"micro_f1": gate}}}, notes)
+    return float(2 * found.value_counts().iloc[0] / (len(rows) + len(found)))

@@ -21,7 +21,7 @@ from tidemill.tokens import tokenizers
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-KIND: Kind = ("token windows", "span")
+KINDS: tuple[Kind, ...] = (("token windows", "span"),)
 SPECIAL = 3
 """Tokens of a window that are neither question nor context."""
 
@@ -47,6 +47,11 @@ class Tokenize(Params):
         if self.length <= self.question + SPECIAL + self.overlap:
             raise ValueError(f"length {self.length} leaves no room for more than question and overlap")
         return self
+
+
+def kind(params: Tokenize) -> Kind:
+    """Return the one kind of the task."""
+    return KINDS[0]
 
 
 def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":

@@ -1,12 +1,13 @@
 """What `tidemill new` proposes for questions about a context."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tidemill.core.errors import TidemillError
 from tidemill.tasks.common import proposal
-from tidemill.tasks.common.proposal import Column, Pinned, Proposed
+from tidemill.tasks.common.proposal import Candidate, Column, Pinned
 
 
 def _anything(values: "pd.Series[Any]") -> bool:
@@ -27,13 +28,14 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
     return None
 
 
-def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose fine-tuning the encoder that another system has pinned.
+def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return fine-tuning of the encoder that another system has pinned.
 
     Raises:
         TidemillError: no system has one.
     """
-    if pinned is None:
+    encoder = next((one for one in pinned if one.task == "question_answering"), None)
+    if encoder is None:
         raise TidemillError(
             "question_answering needs a pinned encoder and its tokenizer, and no system of params.yaml has one: "
             "add one with model.pretrained and tokenize.tokenizer first"
@@ -41,5 +43,12 @@ def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
     lengths = rows["context"].astype(str).map(lambda text: len(proposal.WORD.findall(text)))
     length = int(lengths.quantile(proposal.KEPT_LENGTH))
     note = f"contexts: {length} words at the 95th percentile; encoder and tokenizer are those of another system here"
-    training = {"epochs": 2, "batch": 16, "optimizer": "adamw", "lr": 1e-4, "clip": 1.0}
-    return Proposed({"tokenize": pinned.tokenize, "model": pinned.model, "training": training, "gates": {}}, [note])
+    schedule = {"name": "cosine", "warmup": 0.1}
+    training = {"epochs": 2, "batch": 16, "optimizer": "adam", "lr": 4e-4, "precision": "auto", "schedule": schedule}
+    params = {"tokenize": encoder.tokenize, "model": encoder.model, "training": training}
+    return [Candidate("pretrained encoder", params, [note])]
+
+
+def trivial(rows: pd.DataFrame) -> float:
+    """Return the F1 of predicting nothing."""
+    return 0.0

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.core.spec import Spec
 from tidemill.tasks.common import prediction as common
+from tidemill.tokens.texts import text_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -15,4 +16,4 @@ stream = None
 
 def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
     """Return the likeliest label of each text, its probability, and those of all labels."""
-    return common.likeliest_labels(network(batch["tokens"], batch["tokens_length"]), spec)
+    return common.likeliest_labels(network(*text_inputs(batch)), spec)

@@ -1,9 +1,11 @@
 """What `tidemill new` proposes for texts with one label each."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tidemill.tasks.common import proposal
-from tidemill.tasks.common.proposal import Pinned, Proposed
+from tidemill.tasks.common.proposal import Candidate, Pinned
 
 COLUMNS = (proposal.TEXT, proposal.LABEL)
 PRIORITY = 20
@@ -15,11 +17,16 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
     return rows["label"]
 
 
-def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose an LSTM.
+def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return classifiers of texts.
 
     Raises:
         TidemillError: all rows have the same label.
     """
     proposal.check_labels(rows["label"])
-    return proposal.text_classifier(rows)
+    return proposal.text_classifiers(rows, pinned)
+
+
+def trivial(rows: pd.DataFrame) -> float:
+    """Return the accuracy of predicting the most frequent label for every row."""
+    return proposal.share_of_commonest(rows["label"])

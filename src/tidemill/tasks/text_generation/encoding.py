@@ -17,7 +17,7 @@ from tidemill.tokens.shards import Ragged
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-KIND: Kind = ("tokens", "next token")
+KINDS: tuple[Kind, ...] = (("tokens", "next token"),)
 
 
 class Tokenize(Params):
@@ -29,6 +29,11 @@ class Tokenize(Params):
     """Number of token ids of a fitted tokenizer."""
     length: int = Field(default=256, ge=2)
     """Tokens of the context that the model sees at once."""
+
+
+def kind(params: Tokenize) -> Kind:
+    """Return the one kind of the task."""
+    return KINDS[0]
 
 
 def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":

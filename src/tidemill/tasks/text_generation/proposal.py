@@ -1,11 +1,12 @@
 """What `tidemill new` proposes for texts to be continued."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
 from tidemill.tasks.common import proposal
-from tidemill.tasks.common.proposal import Block, Pinned, Proposed
+from tidemill.tasks.common.proposal import Block, Candidate, Pinned
 
 COLUMNS = (proposal.TEXT,)
 PRIORITY = 10
@@ -20,20 +21,29 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
     return None
 
 
-def propose(rows: pd.DataFrame, pinned: Pinned | None) -> Proposed:
-    """Propose a small GPT-2, trained from scratch."""
+def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
+    """Return a small GPT-2, trained from scratch."""
     texts = rows["text"].astype(str)
     _, length, note = proposal.text_lengths(texts)
     is_large = int(texts.str.len().sum()) > LARGE
     training: Block = {"epochs": 4 if is_large else 10, "batch": 16, "optimizer": "adamw", "lr": 2e-3}
-    training |= {"weight_decay": 0.1, "clip": 1.0, "schedule": {"name": "cosine", "warmup": 0.05, "floor": 0.05}}
+    training |= {
+        "weight_decay": 0.1,
+        "clip": 1.0,
+        "precision": "auto",
+        "schedule": {"name": "cosine", "warmup": 0.05, "floor": 0.05},
+    }
     params = {
         "tokenize": {"vocabulary": 4096 if is_large else 1024, "length": min(256, max(32, _power_of_two(length)))},
         "model": {"name": "gpt2", "width": 192, "heads": 6, "layers": 4, "dropout": 0.1},
         "training": training,
-        "gates": {"thresholds": {"compression": 1.5}},
     }
-    return Proposed(params, [note])
+    return [Candidate("small GPT-2", params, [note])]
+
+
+def trivial(rows: pd.DataFrame) -> float:
+    """Return the compression of a text that is stored as it is."""
+    return 1.0
 
 
 def _power_of_two(length: int) -> int:

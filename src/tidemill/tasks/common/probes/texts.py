@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Sequence
 
 from tidemill.core.errors import TidemillError
-from tidemill.tasks.common.baselines import HAN_OR_KANA, TOKEN
 from tidemill.tasks.common.probes.params import TextProbeParams
 from tidemill.tasks.common.probes.probe import Change, Edit, Rows
+from tidemill.tokens.ngrams import HAN_OR_KANA, WORD
 
 LONG = 10_000
 """Characters of a very long text."""
@@ -78,7 +78,7 @@ def odd_texts() -> dict[str, Edit]:
 
 def split_words(text: str) -> list[str]:
     """Split a text into words, characters of scripts without spaces, and signs."""
-    return re.findall(TOKEN, text)
+    return re.findall(WORD, text)
 
 
 def _word_pattern(word: str) -> str:

@@ -1,0 +1,153 @@
+"""Solving for the weights by liblinear, and scaling the scores so that they are the logits of calibrated probabilities.
+
+Fan et al., LIBLINEAR: A Library for Large Linear Classification, 2008. All problems with an l2 penalty are solved in their
+dual form, by coordinate descent: it needs no matrix library, so threads cannot change the last bits of a weight.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tidemill.models.linear import Params
+from tidemill.tokens.shards import MemoryShards, Ragged, Shards
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+STEPS = 1000
+"""Passes over the rows at most."""
+WIDEST = 6.0
+"""Natural logarithm of the largest factor by which scores are scaled, up or down."""
+SMOOTHING = 0.1
+"""Added to the sum of an n-gram's weights over the texts of a label: little, since the weights are small themselves."""
+Floats = NDArray[np.float64]
+
+
+def solve(
+    network: nn.Module, train: Shards | MemoryShards, valid: Shards | MemoryShards, params: Params, seed: int
+) -> Iterator[dict[str, float]]:
+    """Put the weights for each strength into the network, one strength after another.
+
+    Yields:
+        The strength, and the factor by which the scores were scaled to fit the validation rows (the inverse of the
+        temperature of Guo et al., 2017), which leaves every prediction as it is.
+    """
+    vocabulary, outputs = network.get_parameter("weight").shape
+    (features, labels), (held_out, known) = (_matrices(shards, vocabulary) for shards in (train, valid))
+    scaled = _Scaled(features) if params.naive_bayes else None
+    for strength in params.strengths:
+        weights, bias = np.zeros((vocabulary, outputs), np.float32), np.zeros(outputs)
+        for output in range(outputs):
+            belongs = _belongs(labels, output, outputs)
+            weights[:, output], bias[output] = _fit(features, scaled, belongs, params, strength, seed)
+        scale = _calibrated(held_out @ weights + bias, known)
+        with torch.no_grad():
+            network.get_parameter("weight").copy_(torch.from_numpy(weights * np.float32(scale)))
+            network.get_parameter("bias").copy_(torch.from_numpy(bias * scale))
+        yield {"strength": strength, "scale": scale}
+
+
+class _Scaled:
+    """Features scaled for one label against the rest by the ratios of naive Bayes."""
+
+    def __init__(self, features: "csr_matrix") -> None:
+        self.features, self.total = features, _sums(features, np.ones(features.shape[0]))
+
+    def by(self, belongs: NDArray[np.bool_]) -> "tuple[csr_matrix, Floats]":
+        """Return the scaled features, and the factor of each n-gram (V,)."""
+        own = _sums(self.features, belongs.astype(np.float64)) + SMOOTHING
+        other = self.total - own + 2 * SMOOTHING
+        ratios = np.log(own / own.sum()) - np.log(other / other.sum())
+        scaled = self.features.copy()
+        scaled.data *= ratios[scaled.indices]
+        return scaled, ratios
+
+
+def _sums(features: "csr_matrix", rows: Floats) -> Floats:
+    sums: Floats = features.T @ rows
+    return sums
+
+
+def _matrices(shards: Shards | MemoryShards, vocabulary: int) -> "tuple[csr_matrix, NDArray[Any]]":
+    """Return features (B, V) and labels (B,) or (B, labels)."""
+    from scipy.sparse import csr_matrix
+
+    ngrams, weights, labels = (shards.columns[name] for name in ("ngrams", "weights", "labels"))
+    assert isinstance(ngrams, Ragged) and isinstance(weights, Ragged) and isinstance(labels, np.ndarray)
+    parts = (weights.values.astype(np.float64), ngrams.values.astype(np.int32), ngrams.offsets.astype(np.int32))
+    return csr_matrix(parts, shape=(len(ngrams), vocabulary)), labels
+
+
+def _belongs(labels: NDArray[Any], output: int, outputs: int) -> NDArray[np.bool_]:
+    """Return which rows an output should be positive for; a single output stands for the second of two labels."""
+    belongs: NDArray[np.bool_] = labels[:, output] > 0 if labels.ndim == 2 else labels == (output if outputs > 1 else 1)
+    return belongs
+
+
+def _fit(
+    features: "csr_matrix",
+    scaled: _Scaled | None,
+    belongs: NDArray[np.bool_],
+    params: Params,
+    strength: float,
+    seed: int,
+) -> tuple[Floats, float]:
+    """Return the weights (V,) and the bias of one output; of an output that is the same for all rows, the bias alone."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    rows = len(belongs)
+    if belongs.all() or not belongs.any():
+        return np.zeros(features.shape[1]), math.log((belongs.sum() + 0.5) / (rows - belongs.sum() + 0.5))
+    features, ratios = scaled.by(belongs) if scaled else (features, np.ones(features.shape[1]))
+    model = _model(params, strength, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of the loss are not worth the wait
+        model.fit(features, belongs)
+    return model.coef_[0] * ratios, float(model.intercept_[0])
+
+
+def _model(params: Params, strength: float, seed: int) -> Any:
+    """Return scikit-learn's model, which solves by liblinear."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    dual, common = params.penalty == "l2", {"C": strength, "random_state": seed, "max_iter": STEPS}
+    if params.loss == "logistic":
+        return LogisticRegression(solver="liblinear", l1_ratio=float(not dual), dual=dual, **common)
+    return LinearSVC(loss=params.loss, penalty=params.penalty, dual=dual, **common)
+
+
+def _calibrated(scores: Floats, labels: NDArray[Any]) -> float:
+    """Return the factor for scores (B, outputs) that makes the labels likeliest."""
+    from scipy.optimize import minimize_scalar
+
+    loss = _loss_of_labels if labels.ndim == 1 and scores.shape[1] > 1 else _loss_of_sigmoids
+    found = minimize_scalar(
+        lambda log: loss(scores * math.exp(log), labels), bounds=(-WIDEST, WIDEST), method="bounded"
+    )
+    return math.exp(found.x)
+
+
+def _loss_of_labels(logits: Floats, labels: NDArray[Any]) -> float:
+    """Return the mean cross-entropy of one of several labels.
+
+    A row's share of the target goes to all labels alike, so that scores which tell all rows apart do not end in certainty.
+    """
+    from scipy.special import log_softmax
+
+    chances, share = log_softmax(logits, axis=1), 1 / (len(labels) + 1)
+    own = chances[np.arange(len(labels)), labels]
+    return -float(((1 - share) * own + share * chances.mean(axis=1)).mean())
+
+
+def _loss_of_sigmoids(logits: Floats, labels: NDArray[Any]) -> float:
+    """Return the mean cross-entropy of outputs that are true or false each, with the same share for both."""
+    share = 1 / (len(labels) + 1)
+    targets = labels.reshape(logits.shape) * (1 - share) + share / 2
+    return float((np.logaddexp(0, logits) - targets * logits).mean())

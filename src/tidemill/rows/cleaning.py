@@ -1,0 +1,43 @@
+"""Ingesting rows: cleaned, without copies, and each in its split."""
+
+from typing import NamedTuple, Protocol
+
+import pandas as pd
+
+from tidemill.rows.params import Ingest
+from tidemill.rows.splitting import identified, placed, without_copies
+
+
+class Cleaning(Protocol):
+    """What a task knows of its rows, as its part `rows.py` defines it."""
+
+    def clean(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows in their normal form, with a `reason` where one cannot be used."""
+
+    def content(self, rows: pd.DataFrame) -> "pd.Series[str]":
+        """Return what makes a row the same as another."""
+
+    def group(self, rows: pd.DataFrame) -> "pd.Series[str]":
+        """Return what rows share that must be in one split."""
+
+    def near_copies(self, rows: pd.DataFrame, similarity: float) -> "pd.Series[str]":
+        """Return a group name that near copies share."""
+
+
+class Ingested(NamedTuple):
+    """Rows that are used, with their `split`, and rows that are not, with the `reason`."""
+
+    kept: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+def ingested(rows: pd.DataFrame, task: Cleaning, params: Ingest) -> Ingested:
+    """Clean the rows of a source, drop copies, and place each of the others in a split."""
+    rows = task.clean(rows)
+    rows = without_copies(identified(rows, task.content(rows)))
+    if params.near_duplicates is not None:
+        usable = rows[rows["reason"].isna()]
+        rows = without_copies(rows, task.near_copies(usable, params.near_duplicates))
+    usable = rows[rows["reason"].isna()]
+    kept = placed(usable, params, task.group(usable)).drop(columns=["reason", "kept"])
+    return Ingested(kept, rows[rows["reason"].notna()])
