@@ -14,7 +14,7 @@ from pipelines import evaluate, ingest, tokenize
 from tidemill.core.files import read_json
 from tidemill.models.common import networks
 from tidemill.project.params import load_system
-from tidemill.training.fit import Outcome
+from tidemill.training.outcome import Outcome
 from tidemill.training.saving import save_model
 
 PARAMS = """

@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -11,36 +10,16 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
-from tidemill.tracking.points import Point, Report
+from tidemill.tracking.points import Report
 from tidemill.training import memory
 from tidemill.training.callbacks import BestWeights, Checkpoints, Curve, Progress
 from tidemill.training.learner import Learner
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
 from tidemill.training.utilisation import mfu
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 LAST, BEST = "last.ckpt", "best.safetensors"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The trained network and how its training went."""
-
-    network: torch.nn.Module
-    points: list[Point]
-    epochs: int
-    """Epochs run, or settings that a solver tried."""
-    kept_epoch: int
-    """The epoch or setting, counted from 1, whose weights the network has."""
-    rows_per_second: float
-    tokens_per_second: float
-    """Without padding; 0 where the rows are no tokens."""
-    mfu: float | None
-    """Model FLOPs utilisation, where the device's peak is known."""
-    device: str
-    """`cpu`, or the name of the GPU."""
-    solution: dict[str, float] = field(default_factory=dict)
-    """What a solver found, by name: the setting that was kept, and its metrics."""
 
 
 def fit(

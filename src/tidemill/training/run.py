@@ -12,7 +12,8 @@ from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, windows
 from tidemill.tracking.points import Report
 from tidemill.training import determinism, features, fingerprint
-from tidemill.training.fit import Outcome, fit
+from tidemill.training.fit import fit
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
 from tidemill.training.solve import solve
 

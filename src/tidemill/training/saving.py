@@ -12,7 +12,7 @@ from tidemill.core.params import Params
 from tidemill.core.spec import Spec
 from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
 from tidemill.tracking.points import Point
-from tidemill.training.fit import Outcome
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training, recorded
 
 NOT_SUMMARISED = ("train/lr",)

@@ -9,7 +9,7 @@ import torch
 from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
 from tidemill.tracking.points import Point, Report
-from tidemill.training.fit import Outcome
+from tidemill.training.outcome import Outcome
 
 Values = dict[str, float]
 """Numbers by name."""

@@ -3,15 +3,12 @@
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import torch
 
 from tidemill.tracking.points import Point
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
-
-if TYPE_CHECKING:
-    from tidemill.training.fit import Outcome
 
 PEAKS = {
     ("H100", "bf16"): 989e12,
@@ -25,7 +22,7 @@ PEAKS = {
 """Dense FLOP/s from the vendors' data sheets, by words of the device's name and the precision."""
 
 
-def costs(outcome: "Outcome", seconds: float) -> list[Point]:
+def costs(outcome: Outcome, seconds: float) -> list[Point]:
     """Return what this process took, as points for the tracking store: they differ in every run."""
     measured = {
         "seconds": seconds,

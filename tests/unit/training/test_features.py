@@ -15,7 +15,8 @@ from tidemill.tasks.image_classification.learning import Augment
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, features, fingerprint
-from tidemill.training.fit import LAST, Outcome, fit
+from tidemill.training.fit import LAST, fit
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
 
 SPEC: Spec = {"labels": ["dark", "light"], "splits": {"train": {"sha256": "a"}, "valid": {"sha256": "b"}}}
