@@ -15,7 +15,8 @@ from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards
 from tidemill.training import determinism, matmul
 from tidemill.training.callbacks import _tokens
-from tidemill.training.outcome import Outcome, fit
+from tidemill.training.fit import fit
+from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
 from tidemill.training.utilisation import mfu, peak_memory
 
