@@ -134,9 +134,10 @@ def test_pictures_get_a_pretrained_base_where_one_is_pinned_and_here(folder: Pat
     base = {"name": "efficientnet", "pretrained": {"path": "data/base", "sha256": "0" * 64}, "unfreeze": 0}
     pinned = [proposal.Pinned("image_classification", {}, base)]
     part = proposal.of("image_classification")
-    assert [one.name for one in part.candidates(table, pinned)] == ["perceptron on pixels"]
+    scratch = ["perceptron on pixels", "convolutional network"]
+    assert [one.name for one in part.candidates(table, pinned)] == scratch
     (folder / "data/base").mkdir(parents=True)
-    assert [one.name for one in part.candidates(table, pinned)] == ["perceptron on pixels", "pretrained base"]
+    assert [one.name for one in part.candidates(table, pinned)] == [*scratch, "pretrained base"]
 
 
 def test_the_trivial_metric_of_several_labels_is_that_of_the_most_frequent_one() -> None:

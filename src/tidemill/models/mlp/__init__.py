@@ -7,6 +7,7 @@ from pydantic import Field
 from tidemill.core.params import Fraction
 from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
+from tidemill.models.common.choices import Activation, Initialisation
 
 ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 SOLVED = False
@@ -18,7 +19,9 @@ class Params(Block):
     name: Literal["mlp"]
     hidden: list[int] = Field(default=[512], min_length=1)
     """Width of each hidden layer."""
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    activation: Activation = "relu"
     """Function after each hidden layer."""
+    initialisation: Initialisation = "default"
+    """How the first weights are drawn."""
     dropout: Fraction = 0.0
     """Share of the hidden values that are dropped in training."""

@@ -6,14 +6,13 @@ from itertools import pairwise
 from torch import nn
 
 from tidemill.core.spec import Spec
+from tidemill.models.common.layers import ACTIVATIONS, initialise
 from tidemill.models.mlp import Params
 
 PRETRAINED_FILES = ()
 load_pretrained = None
 solve = None
 explain = None
-
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 def build(params: Params, spec: Spec) -> nn.Sequential:
@@ -22,4 +21,6 @@ def build(params: Params, spec: Spec) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten()]
     for inside, outside in pairwise(widths):
         layers += [nn.Linear(inside, outside), ACTIVATIONS[params.activation](), nn.Dropout(params.dropout)]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], spec["outputs"]))
+    network = nn.Sequential(*layers, nn.Linear(widths[-1], spec["outputs"]))
+    initialise(network, params.initialisation, params.activation)
+    return network

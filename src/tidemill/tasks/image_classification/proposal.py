@@ -14,6 +14,8 @@ from tidemill.tasks.common.proposal import Block, Candidate, Column, Pinned
 
 SMALL = 64
 """Height and width in pixels of the pictures that a multilayer perceptron reads, at most."""
+SMALLEST = 16
+"""Height and width in pixels from which a convolutional network is worth a trial."""
 SEEN, REDUCED = 224, 112
 """Height and width in pixels that pretrained bases were trained on, and half of them, for pictures of at most `SMALL`."""
 COLOURS = 3
@@ -37,7 +39,7 @@ def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":
 
 
 def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
-    """Return a multilayer perceptron over small copies of the pictures and, where one is pinned, a pretrained base.
+    """Return networks trained from scratch on small copies of the pictures and, where one is pinned, a pretrained base.
 
     Raises:
         TidemillError: no picture can be read, or all rows have the same label.
@@ -45,12 +47,11 @@ def candidates(rows: pd.DataFrame, pinned: Sequence[Pinned]) -> list[Candidate]:
     proposal.check_labels(rows["label"])
     height, width, channels, note = _shape(rows["image"])
     training = proposal.training(len(rows), optimizer="adam", lr=1e-3)
-    blocks: dict[str, Block] = {
-        "perceptron on pixels": {
-            "tokenize": {"size": [min(height, SMALL), min(width, SMALL)], "channels": channels},
-            "model": {"name": "mlp", "hidden": [256], "dropout": 0.2},
-        }
-    }
+    tokenize: Block = {"size": [min(height, SMALL), min(width, SMALL)], "channels": channels}
+    models: dict[str, Block] = {"perceptron on pixels": {"name": "mlp", "hidden": [256], "dropout": 0.2}}
+    if min(height, width) >= SMALLEST:
+        models["convolutional network"] = {"name": "cnn", "dropout": 0.2}
+    blocks: dict[str, Block] = {name: {"tokenize": tokenize, "model": model} for name, model in models.items()}
     for found in pinned:
         if found.task == "image_classification" and channels == COLOURS and _is_here(found.model):
             size = SEEN if max(height, width) > SMALL else REDUCED

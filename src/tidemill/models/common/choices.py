@@ -1,0 +1,8 @@
+"""The names of activations and initialisations, for params: nothing heavy is imported here."""
+
+from typing import Literal
+
+Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
+Initialisation = Literal["default", "xavier", "kaiming", "normal"]
+"""`default` is torch's own, uniform by the number of inputs; `xavier` uniform (Glorot and Bengio, 2010), `kaiming` normal
+(He et al., 2015), and `normal` with a standard deviation of 0.01."""
