@@ -75,6 +75,8 @@ def test_the_record_names_no_param_that_was_not_read(project: Project) -> None:
     config = read_json(project.artifact("reviews", "train/model/config.json"))
     assert config["training"] == {"seed": 0, "determinism": "bitwise"}
     assert config["device"] == "cpu" and "length" not in config["spec"]
+    tokenize = {"unit": "ngrams", "vocabulary": 300_000, "words": None, "characters": [1, 3]}
+    assert config["spec"]["tokenize"] == tokenize | {"minimum_count": 2, "hashed": False}
 
 
 def test_packed_rows_and_raw_texts_get_the_same_predictions(project: Project) -> None:

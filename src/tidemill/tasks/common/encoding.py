@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
@@ -132,8 +132,7 @@ class TokenizeText(Params):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        other = OF_TOKENS if self.unit == "ngrams" else OF_NGRAMS
-        if misplaced := sorted(other & self.model_fields_set):
+        if misplaced := sorted(self._of_the_other_kind & self.model_fields_set):
             kinds = ("tokens", "n-grams") if self.unit == "ngrams" else ("n-grams", "tokens")
             raise ValueError(f"{misplaced[0]} is a param of {kinds[0]}, but unit {self.unit} makes {kinds[1]}")
         if self.unit == "ngrams" and not (self.words or self.characters):
@@ -141,6 +140,15 @@ class TokenizeText(Params):
         if any(lengths and not 1 <= lengths[0] <= lengths[1] for lengths in (self.words, self.characters)):
             raise ValueError("words and characters are each the fewest and the most of an n-gram, e.g. [1, 2]")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_other_kind(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not read, so that no record names it."""
+        return {name: value for name, value in whole(self).items() if name not in self._of_the_other_kind}
+
+    @property
+    def _of_the_other_kind(self) -> set[str]:
+        return OF_TOKENS if self.unit == "ngrams" else OF_NGRAMS
 
 
 def kind_of_text(params: TokenizeText) -> Kind:
