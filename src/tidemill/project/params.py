@@ -11,7 +11,7 @@ from tidemill.core.params import PARAMS_FILE, Name, Params, checked, nearest, re
 from tidemill.core.spec import Kind
 from tidemill.evaluation.params import Evaluate, with_probes
 from tidemill.formats.common.source import Source
-from tidemill.models.common.params import check_model
+from tidemill.models.common.params import ModelParams, check_model
 from tidemill.registry.params import Gates, with_limits
 from tidemill.rows.params import Ingest
 from tidemill.serving.params import Monitor
@@ -122,7 +122,7 @@ def with_plugins(where: str, system: System) -> System:
     task = plugins.check_name("tasks", system.task, f"{where}.task")
     part = encoding.of(task)
     model = check_model(system.model, where)
-    _check_fit(task, part.KIND, model.name, where)
+    _check_fit(task, part.KIND, model, where)
     return system.model_copy(
         update={
             "source": _source(system.source, where),
@@ -147,11 +147,13 @@ def _sweep(sweep: Sweep, where: str) -> Sweep:
     return sweep
 
 
-def _check_fit(task: str, kind: Kind, model: str, where: str) -> None:
+def _check_fit(task: str, kind: Kind, model: ModelParams, where: str) -> None:
     able = [name for name in plugins.names("models") if kind in plugins.load("models", name).ACCEPTS]
-    if model in able:
+    if model.name in able:
+        if isinstance(model, ModelParams) and (reason := model.unfit(kind)) is not None:
+            raise TidemillError(f"{PARAMS_FILE}: {where}.model: {reason}, as {task} does")
         return
     raise TidemillError(
-        f"{PARAMS_FILE}: {where}.model: {model} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
+        f"{PARAMS_FILE}: {where}.model: {model.name} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
         f"these models can: {', '.join(able) or 'none'}"
     )

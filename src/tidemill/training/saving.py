@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from tidemill.core.files import write_json
 from tidemill.core.params import Params
 from tidemill.core.spec import Spec
+from tidemill.models.common.exported import Exported
 from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
 from tidemill.tracking.points import Point
 from tidemill.training.fit import Outcome
@@ -24,9 +25,13 @@ def save_model(
 ) -> None:
     """Write weights, `config.json` and, where there is one, the tokenizer."""
     folder.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in outcome.network.state_dict().items()}, folder / WEIGHTS)
     params = {"task": task, "model": model.model_dump(), "training": training.model_dump()}
-    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device})
+    config, network = params | {"spec": spec, "device": outcome.device}, outcome.network
+    if isinstance(network, Exported):
+        network.save(folder, config)
+    else:
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
+        write_json(folder / CONFIG, config)
     if tokenizer.exists():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
 

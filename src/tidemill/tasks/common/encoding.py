@@ -62,7 +62,8 @@ class TokenizeText(Params):
     unit: tokenizers.Unit = "words"
     """What a token is, where the vocabulary is made from the training texts."""
     tokenizer: PinnedFile | None = None
-    """Folder or hub id of a WordPiece tokenizer to take, instead of a vocabulary of the training texts."""
+    """Folder or hub id of a tokenizer to take, any `tokenizer.json` or BERT's `vocab.txt`, instead of a vocabulary of the
+    training texts."""
     vocabulary: int = Field(default=10000, ge=3)
     """Number of token ids, `[PAD]` and `[UNK]` among them; the rarest units become `[UNK]`."""
     length: int = Field(default=100, ge=1)
@@ -76,7 +77,7 @@ def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer
         TidemillError: the named tokenizer is missing, damaged or not the pinned one.
     """
     if params.tokenizer is not None:
-        tokenizer = tokenizers.wordpiece(params.tokenizer)
+        tokenizer = tokenizers.read(params.tokenizer)
     else:
         texts = (text for block in blocks for text in block["text"])
         tokenizer = tokenizers.fit_vocabulary(texts, params.unit, params.vocabulary)
@@ -85,10 +86,10 @@ def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer
 
 
 def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> list[np.ndarray]:
-    """Return the token ids of each text, arrays (T,); a text without tokens becomes one `[UNK]`."""
+    """Return the token ids of each text, arrays (T,); a text without tokens becomes one `[UNK]`, or token 0 where there is no such."""
     dtype = token_dtype(spec)
     encodings = tokenizer.encode_batch_fast(rows["text"].tolist())
-    unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN)]
+    unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN) or 0]
     return [np.array(encoding.ids or unknown, dtype) for encoding in encodings]
 
 

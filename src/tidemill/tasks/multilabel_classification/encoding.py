@@ -11,6 +11,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.labels import MOST_LABELS, in_order
 from tidemill.core.spec import Kind, Spec
 from tidemill.tasks.common import encoding as common
+from tidemill.tokens import tokenizers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,7 +36,7 @@ def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeText, tokeniz
     return {
         "labels": labels,
         "outputs": len(labels),
-        "vocabulary": tokenizer.get_vocab_size(),
+        "vocabulary": tokenizers.size(tokenizer),
         "length": params.length,
     }
 

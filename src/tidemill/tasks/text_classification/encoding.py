@@ -7,6 +7,7 @@ import pandas as pd
 
 from tidemill.core.spec import Kind, Spec
 from tidemill.tasks.common import encoding as common
+from tidemill.tokens import tokenizers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -23,7 +24,7 @@ def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeText, tokeniz
     Raises:
         TidemillError: there are fewer than two labels.
     """
-    return {**common.specify_labels(blocks), "vocabulary": tokenizer.get_vocab_size(), "length": params.length}
+    return {**common.specify_labels(blocks), "vocabulary": tokenizers.size(tokenizer), "length": params.length}
 
 
 def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> dict[str, Any]:

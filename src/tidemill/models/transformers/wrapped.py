@@ -1,0 +1,91 @@
+"""A model of the library as one of our networks: named as there in every file, trained as the params say."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors.torch import save_file
+from torch import nn
+
+from tidemill.core.files import write_json
+from tidemill.models.common.exported import Exported
+from tidemill.models.common.networks import CONFIG, WEIGHTS
+from tidemill.models.transformers import Params, freezing
+from tidemill.models.transformers.configs import Document
+
+Weights = dict[str, Any]
+
+
+class Wrapped(Exported):
+    """Holds a model of the library. Its weights have the library's names wherever they are stored."""
+
+    def __init__(self, model: Any, params: Params, document: Document) -> None:
+        super().__init__()
+        self.theirs, self.config, self.params, self.document = type(model), model.config, params, document
+        self.hold(model)
+        self.register_state_dict_post_hook(_to_theirs)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_to_ours)  # type: ignore[no-untyped-call]
+
+    def hold(self, model: Any) -> None:
+        """Take a model of the library in place of the one before."""
+        self.model = model.float()
+
+    @property
+    def body(self) -> nn.Module:
+        """The model without its head."""
+        body: nn.Module = self.model.base_model
+        return body
+
+    def prefixes(self) -> dict[str, str]:
+        """Return what our names begin with, and what theirs do instead."""
+        return {"model.": ""}
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode as torch does, but leave frozen parts in evaluation mode."""
+        super().train(mode)
+        if mode:
+            freezing.rest(self)
+        return self
+
+    def save(self, folder: Path, config: dict[str, Any]) -> None:
+        """Write a folder that the library's `from_pretrained` reads, and `Predictor` as well."""
+        weights = {name: value.contiguous() for name, value in self.state_dict().items()}
+        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+        theirs = json.loads(self.config.to_json_string()) | {
+            "architectures": [self.theirs.__name__],
+            "dtype": "float32",
+        }
+        model = config["model"] | {"config": self.document}
+        write_json(folder / CONFIG, theirs | config | {"model": model})
+        if "preprocessor" in config["spec"]:
+            write_json(folder / "preprocessor_config.json", config["spec"]["preprocessor"])
+
+    def tied(self) -> dict[str, str]:
+        """Return weights that are stored under another name already, by their own: both as we name them."""
+        first = {weight: name for name, weight in self.named_parameters()}
+        every = self.named_parameters(remove_duplicate=False)
+        return {name: first[weight] for name, weight in every if first[weight] != name}
+
+
+def _to_theirs(network: nn.Module, weights: Weights, prefix: str, metadata: Any) -> None:
+    assert isinstance(network, Wrapped)
+    for name in network.tied():
+        del weights[prefix + name]
+    _rename(weights, prefix, network.prefixes())
+
+
+def _to_ours(network: nn.Module, weights: Weights, prefix: str, *others: Any) -> None:
+    assert isinstance(network, Wrapped)
+    longest_first = sorted(network.prefixes().items(), key=lambda names: -len(names[1]))
+    _rename(weights, prefix, {theirs: ours for ours, theirs in longest_first})
+    for name, first in network.tied().items():
+        if prefix + first in weights:
+            weights[prefix + name] = weights[prefix + first]
+
+
+def _rename(weights: Weights, prefix: str, beginnings: dict[str, str]) -> None:
+    """Rename weights in place, each by the first beginning that fits."""
+    for name in [name for name in weights if name.startswith(prefix)]:
+        own = name.removeprefix(prefix)
+        before, after = next((pair for pair in beginnings.items() if own.startswith(pair[0])), ("", ""))
+        weights[prefix + after + own.removeprefix(before)] = weights.pop(name)
