@@ -25,6 +25,8 @@ def save_model(
 ) -> None:
     """Write weights, `config.json` and, where there is one, the tokenizer."""
     folder.mkdir(parents=True)
+    if tokenizer.exists():
+        shutil.copyfile(tokenizer, folder / TOKENIZER)
     params = {"task": task, "model": model.model_dump(), "training": training.model_dump()}
     config, network = params | {"spec": spec, "device": outcome.device}, outcome.network
     if isinstance(network, Exported):
@@ -32,8 +34,6 @@ def save_model(
     else:
         save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
         write_json(folder / CONFIG, config)
-    if tokenizer.exists():
-        shutil.copyfile(tokenizer, folder / TOKENIZER)
 
 
 def save_curves(path: Path, points: list[Point]) -> None:

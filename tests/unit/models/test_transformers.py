@@ -1,8 +1,9 @@
 """Any checkpoint of the library: its logits, trained as the params say, saved so that the library loads it again."""
 
+import importlib.util
 from contextlib import chdir
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -337,3 +338,81 @@ def test_minilm_gives_the_logits_of_the_library_and_of_our_own_bert(kind: str) -
     found = our_logits(network, kind)
     assert_close(found, their_logits(theirs.eval(), kind))
     assert_close(found, our_logits(own, kind))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("peft") is None, reason="peft is not in this environment: requirements/ lacks it so far"
+)
+class TestLora:
+    """Adapters instead of the base."""
+
+    LORA: ClassVar = {"rank": 4, "alpha": 8.0}
+    CASES: ClassVar = [
+        ("bert", "labels", []),
+        ("gpt2", "next", []),
+        ("llama", "labels", ["q_proj", "down_proj"]),
+        ("roberta", "span", ["query", "dense"]),
+        ("vit", "pixels", ["q_proj", "v_proj"]),
+    ]
+
+    @staticmethod
+    def begun(tmp_path: Path, architecture: str, kind: str, targets: list[str]) -> tuple[Any, dict[str, Any], Wrapped]:
+        model, params = checkpoint(tmp_path / "published", architecture, kind)
+        params |= {"lora": TestLora.LORA | {"targets": targets}}
+        return model, params, begun(params, kind)
+
+    @pytest.mark.parametrize(("architecture", "kind", "targets"), CASES)
+    def test_adapters_alone_are_trained_and_a_version_has_them_in_its_weights(
+        self, tmp_path: Path, architecture: str, kind: str, targets: list[str]
+    ) -> None:
+        import transformers
+
+        model, params, network = self.begun(tmp_path, architecture, kind, targets)
+        assert_close(our_logits(network.eval(), kind), their_logits(model, kind))
+        network.train()
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        trained(network, kind)
+        changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+        heads = tuple(network.heads())
+        assert all("lora_" in name or name.startswith(heads) for name in changed) and len(changed) >= 4
+        assert any(name.startswith(heads) for name in changed) == (kind != "next")
+        after = our_logits(network.eval(), kind)
+        saved(network, params, kind, tmp_path / "model")
+        weights = load_file(tmp_path / "model" / "model.safetensors")
+        assert not [name for name in weights if "lora" in name or "base_layer" in name]
+        again = getattr(transformers, KINDS[kind].auto).from_pretrained(tmp_path / "model").eval()
+        torch.testing.assert_close(counted(their_logits(again, kind)), counted(after), rtol=1e-4, atol=1e-5)
+        ours = networks.build(networks.params_of(checkpoints.read(tmp_path / "model")["model"]), KINDS[kind].spec)
+        ours.load_state_dict(weights)
+        torch.testing.assert_close(counted(our_logits(ours.eval(), kind)), counted(after), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(("architecture", "kind", "targets"), CASES)
+    def test_the_adapter_names_its_base_by_hash_and_peft_loads_it(
+        self, tmp_path: Path, architecture: str, kind: str, targets: list[str]
+    ) -> None:
+        import peft
+
+        model, params, network = self.begun(tmp_path, architecture, kind, targets)
+        trained(network, kind)
+        after = our_logits(network.eval(), kind)
+        saved(network, params, kind, tmp_path / "model")
+        config = checkpoints.read_json(tmp_path / "model/adapter/adapter_config.json")
+        assert config["base_sha256"] == params["checkpoint"]["sha256"]
+        again = peft.PeftModel.from_pretrained(model, tmp_path / "model/adapter").eval()
+        with torch.inference_mode():
+            found = their_logits(again, kind)
+        torch.testing.assert_close(counted(found), counted(after), rtol=1e-4, atol=1e-5)
+
+    def test_layers_that_are_not_there_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(TidemillError, match=r"model\.lora\.targets: .*no_such"):
+            self.begun(tmp_path, "bert", "labels", ["no_such"])
+        with pytest.raises(TidemillError, match=r"model\.lora\.targets: .*target_modules"):
+            self.begun(tmp_path / "other", "swin", "pixels", [])
+
+
+@pytest.mark.parametrize("values", [{}, {"unfreeze": 1}])
+def test_adapters_need_weights_to_add_to(tmp_path: Path, values: dict[str, Any]) -> None:
+    _, params = checkpoint(tmp_path, "bert", "labels")
+    params |= values or {"checkpoint": pinned(tmp_path, "config.json")}
+    with pytest.raises(ValueError, match="lora needs a checkpoint with weights"):
+        package.Params.model_validate(params | {"lora": {}})

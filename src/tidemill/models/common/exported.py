@@ -15,6 +15,6 @@ class Exported(nn.Module):
         """Write the weights, `config.json` and what else the library needs.
 
         Args:
-            folder: an empty folder.
+            folder: holds the tokenizer, where there is one, and nothing else.
             config: what `config.json` must have, beside what the library needs there.
         """

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tidemill.core.spec import Kind
 from tidemill.models.common.params import ModelParams
 from tidemill.models.common.pretrained import Checkpoint
+from tidemill.models.transformers.lora import Lora
 
 ACCEPTS: tuple[Kind, ...] = (
     ("tokens", "labels"),
@@ -29,6 +30,9 @@ class Params(ModelParams):
     """Blocks of the base that are trained, counted from its end, with all that follows them; 0 trains the head alone, for
     pictures on features that are computed once and cached."""
 
+    lora: Lora | None = None
+    """Adapters that are trained instead of the base; null trains its weights themselves."""
+
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.checkpoint is None and "model_type" not in self.config:
@@ -37,6 +41,8 @@ class Params(ModelParams):
             raise ValueError(
                 "a base without weights must be trained: set unfreeze to all, or name those of a checkpoint"
             )
+        if self.lora is not None and (self.pretrained is None or self.unfreeze != "all"):
+            raise ValueError("lora needs a checkpoint with weights, and freezes these by itself: leave out unfreeze")
         return self
 
     @property

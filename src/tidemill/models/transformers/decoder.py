@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 
 from tidemill.models.transformers.wrapped import Wrapped
 
@@ -37,6 +38,10 @@ class Decoder(Wrapped):
             cache.tokens = read
         logits: torch.Tensor = self.model(input_ids=read, use_cache=False).logits
         return logits[:, -tokens.shape[1] :]
+
+    def heads(self) -> dict[str, nn.Module]:
+        """Return none: the output layer of a language model is as large as its vocabulary, and stays as it is."""
+        return {}
 
     def cache(self, rows: int) -> Cache:
         """Return an empty cache for a number of texts."""

@@ -36,11 +36,16 @@ def check(network: nn.Module) -> None:
         raise TidemillError("model.unfreeze 0 leaves nothing to train: the head is that of the base; write 1 or more")
 
 
-def rest(model: nn.Module) -> None:
-    """Put the modules whose weights are all frozen into evaluation mode: no dropout, and batch norm keeps its statistics."""
+def rest(model: nn.Module, with_adapters: bool = False) -> None:
+    """Put the modules whose weights are all frozen into evaluation mode: no dropout, and batch norm keeps its statistics.
+
+    Args:
+        with_adapters: whether the base learns by adapters: then it keeps its dropout.
+    """
     for module in model.modules():
         weights = list(module.parameters())
-        if weights and not any(weight.requires_grad for weight in weights):
+        frozen = bool(weights) and not any(weight.requires_grad for weight in weights)
+        if frozen and (not with_adapters or isinstance(module, nn.modules.batchnorm._BatchNorm)):
             module.eval()
 
 

@@ -48,6 +48,8 @@ def load_pretrained(network: Wrapped, found: dict[str, torch.Tensor]) -> None:
         TidemillError: they are of another model, or there are fewer blocks than are to be trained.
     """
     network.hold(weights.loaded(network.theirs, network.config, found))
+    if network.params.lora is not None:
+        network.adapt(network.params.lora)
     freezing.freeze(network.body, network.params.unfreeze)
     freezing.check(network)
     network.train()  # Lightning trains in the mode that it is given
@@ -122,10 +124,19 @@ class Pictures(Wrapped):
         self.head = head.float()
 
     @property
+    def whole(self) -> Any:
+        """The model of the library, but for its classifier."""
+        return self.base.model
+
+    @property
     def body(self) -> nn.Module:
         """The model without its classifier."""
         body: nn.Module = self.base
         return body
+
+    def heads(self) -> dict[str, nn.Module]:
+        """Return the classifier."""
+        return {"classifier": self.head}
 
     def prefixes(self) -> dict[str, str]:
         """Return what our names begin with, and what theirs do instead."""

@@ -8,9 +8,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tidemill.core.files import write_json
+from tidemill.core.spec import Spec
 from tidemill.models.common.exported import Exported
-from tidemill.models.common.networks import CONFIG, WEIGHTS
-from tidemill.models.transformers import Params, freezing
+from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
+from tidemill.models.transformers import Params, freezing, lora
 from tidemill.models.transformers.configs import Document
 
 Weights = dict[str, Any]
@@ -31,6 +32,11 @@ class Wrapped(Exported):
         self.model = model.float()
 
     @property
+    def whole(self) -> Any:
+        """The model of the library."""
+        return self.model
+
+    @property
     def body(self) -> nn.Module:
         """The model without its head."""
         body: nn.Module = self.model.base_model
@@ -40,15 +46,29 @@ class Wrapped(Exported):
         """Return what our names begin with, and what theirs do instead."""
         return {"model.": ""}
 
+    def heads(self) -> dict[str, nn.Module]:
+        """Return the parts that are trained beside adapters, by the library's names: all but the base."""
+        base = self.theirs.base_model_prefix
+        return {name: part for name, part in self.model.named_children() if name != base and part.state_dict()}
+
+    def adapt(self, params: lora.Lora) -> None:
+        """Put adapters into the base, which is not trained itself."""
+        lora.adapt(self.whole, params)
+        for head in self.heads().values():
+            head.requires_grad_(True)
+
     def train(self, mode: bool = True) -> Self:
         """Set the mode as torch does, but leave frozen parts in evaluation mode."""
         super().train(mode)
         if mode:
-            freezing.rest(self)
+            freezing.rest(self, with_adapters=self.params.lora is not None)
         return self
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write a folder that the library's `from_pretrained` reads, and `Predictor` as well."""
+        if self.params.lora is not None and self.params.checkpoint is not None:
+            lora.save(self.whole, self.heads(), self.params.checkpoint, folder / lora.FOLDER)
+            lora.merge(self.whole)
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
         theirs = json.loads(self.config.to_json_string()) | {
@@ -59,6 +79,19 @@ class Wrapped(Exported):
         write_json(folder / CONFIG, theirs | config | {"model": model})
         if "preprocessor" in config["spec"]:
             write_json(folder / "preprocessor_config.json", config["spec"]["preprocessor"])
+        if (folder / TOKENIZER).exists():
+            write_json(folder / "tokenizer_config.json", self._of_tokenizer(folder / TOKENIZER, config["spec"]))
+
+    def _of_tokenizer(self, file: Path, spec: Spec) -> dict[str, Any]:
+        """Return what the library must know of a `tokenizer.json` to take it as it is."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(file))
+        ids = {"pad_token": self.config.to_dict().get("pad_token_id") or 0} | (
+            {"eos_token": spec["end"]} if "end" in spec else {}
+        )
+        named = {name: tokenizer.id_to_token(number) for name, number in ids.items()}
+        return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec["length"], **named}
 
     def tied(self) -> dict[str, str]:
         """Return weights that are stored under another name already, by their own: both as we name them."""
