@@ -28,7 +28,12 @@ from tidemill.models import bert
 from tidemill.models import transformers as package
 from tidemill.models.common import networks
 from tidemill.models.transformers.wrapped import Wrapped
-from tidemill.training import features
+from tidemill.tasks.text_classification import learning
+from tidemill.tokens.batches import Batches
+from tidemill.tokens.shards import MemoryShards
+from tidemill.training import determinism, features
+from tidemill.training.fit import fit
+from tidemill.training.params import Training
 
 MINILM = Path(__file__).parents[3] / "data" / "minilm"
 
@@ -338,6 +343,32 @@ def test_minilm_gives_the_logits_of_the_library_and_of_our_own_bert(kind: str) -
     found = our_logits(network, kind)
     assert_close(found, their_logits(theirs.eval(), kind))
     assert_close(found, our_logits(own, kind))
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_training_that_is_stopped_ends_in_the_same_weights(tmp_path: Path, precision: str) -> None:
+    """With dropout, batches of like lengths and frozen blocks."""
+    _, params = checkpoint(tmp_path / "published", "roberta", "labels", hidden_dropout_prob=0.3)
+    given = batch(64)
+    tokens = [row[:length].numpy() for row, length in zip(given["tokens"], given["lengths"], strict=True)]
+    rows = MemoryShards({"tokens": tokens, "labels": (given["tokens"][:, 0] % 3).int().numpy()})
+    training = Training(epochs=3, batch=8, lr=1e-3, precision=precision, save_every=3, log_every=2, accelerator="cpu")
+
+    def weights(folder: Path, report: Any = lambda points: None) -> dict[str, torch.Tensor]:
+        determinism.apply(training)
+        network = begun(params | {"unfreeze": 2}, "labels")
+        train = Batches(rows, training.batch, shuffle=True, bucket=learning.BUCKET)
+        return fit(network, learning, train, Batches(rows, 32), training, folder, report).network.state_dict()
+
+    def stop(points: Any) -> None:
+        if points and points[-1].step > 10:  # in the second epoch, just after a checkpoint
+            raise KeyboardInterrupt
+
+    undisturbed = weights(tmp_path / "undisturbed")
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        weights(tmp_path / "stopped", stop)
+    resumed = weights(tmp_path / "stopped")
+    assert all(torch.equal(value, undisturbed[name]) for name, value in resumed.items())
 
 
 @pytest.mark.skipif(

@@ -1,5 +1,6 @@
 """The config of a network: from the checkpoint or the params, for what it can be used, and as the library's own object."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core import pinned
@@ -58,24 +59,24 @@ def at_hand(params: Params) -> Document | None:
 
 def unfit(document: Document, kind: Kind) -> str | None:
     """Return why a network of this config cannot do such a task, or cannot be used at all."""
+    from transformers import CONFIG_MAPPING
     from transformers.models.auto import modeling_auto
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     architecture = document.get("model_type")
     if "auto_map" in document:
         return f"{architecture or 'the checkpoint'} needs code of its own (auto_map), which is never run"
-    if architecture not in CONFIG_MAPPING_NAMES:
-        return f"transformers has no model_type {architecture!r}{nearest(str(architecture), CONFIG_MAPPING_NAMES)}"
+    if architecture not in CONFIG_MAPPING:
+        return f"transformers has no model_type {architecture!r}{nearest(str(architecture), CONFIG_MAPPING.keys())}"
     if "quantization_config" in document:
         return f"this {architecture} is quantised; name a checkpoint in float32, float16 or bfloat16"
-    able = {
+    able: dict[Kind, Collection[str]] = {
         ("tokens", "labels"): modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
         ("token windows", "span"): modeling_auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
         ("tokens", "next token"): modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         ("pixels", "labels"): modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
-    }[kind]
+    }
     encodes = architecture in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not document.get("is_decoder")
-    if architecture not in able or architecture in PADDED_READERS or (kind[1] == "next token" and encodes):
+    if architecture not in able[kind] or architecture in PADDED_READERS or (kind[1] == "next token" and encodes):
         return f"{architecture} cannot go from {kind[0]} to {kind[1]}"
     return None
 
