@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tidemill.core.files import read_json, sha256_file, write_json
+from tidemill.core.files import read_json, sha256_file
 
 VOCABULARY, LENGTH, SIDE = 90, 24, 32
 LABELS = ["bee", "cat", "dog"]
@@ -133,11 +133,6 @@ def checkpoint(folder: Path, architecture: str, kind: str, **values: Any) -> tup
 
 def pinned(folder: Path, *names: str) -> dict[str, Any]:
     return {"path": str(folder), "sha256": {name: sha256_file(folder / name) for name in names}}
-
-
-def changed(folder: Path, **values: Any) -> None:
-    """Change values of a checkpoint's config."""
-    write_json(folder / "config.json", read_json(folder / "config.json") | values)
 
 
 def _outputs(kind: str) -> dict[str, Any]:

@@ -303,6 +303,12 @@ def test_a_checkpoint_that_is_not_here_yet_is_not_judged(tmp_path: Path, monkeyp
     [
         ({}, {"vocabulary": 91}, r"the tokenizer has 91 ids, but the model knows 90"),
         ({}, {"length": 41}, r"tokenize\.length 41 is more than the 40 tokens"),
+        ({"model_type": "gpt2", "n_positions": 30}, {"length": 31}, r"more than the 30 tokens"),
+        (
+            {"model_type": "roberta", **checkpoints.ENCODER, "pad_token_id": 1},
+            {"length": 39},
+            "more than the 38 tokens",
+        ),
         ({"hidden_size": "wide"}, {}, r"model\.config of bert: .*hidden_size"),
         ({"hidden_size": 30}, {}, r"model: bert: .*30"),
     ],

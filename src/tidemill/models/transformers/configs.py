@@ -98,12 +98,29 @@ def fitted(document: Document, spec: Spec) -> "PreTrainedConfig":
         config = CONFIG_MAPPING[known["model_type"]].from_dict(known | _outputs(spec, kind) | {"architectures": []})
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise TidemillError(f"model.config of {known['model_type']}: {' '.join(str(error).split())}") from error
-    sizes = config.to_dict()
-    if kind == ("tokens", "labels") and sizes.get("pad_token_id") is None:
-        config.pad_token_id = _first(sizes.get("eos_token_id"))
+    if kind == ("tokens", "labels") and value(config, "pad_token_id") is None:
+        config.pad_token_id = _first(value(config, "eos_token_id"))
     if kind[0] != "pixels":
-        _check_sizes(sizes, spec)
+        _check_sizes(config, spec)
     return config
+
+
+def value(config: "PreTrainedConfig", name: str, default: Any = None) -> Any:
+    """Return a value by its usual name, whatever the architecture calls it; the default where it has none."""
+    found = config.to_dict().get(config.attribute_map.get(name, name))
+    return default if found is None else found
+
+
+def check_length(longest: int, spec: Spec) -> None:
+    """Check that a text fits what the model can read.
+
+    Raises:
+        TidemillError: it does not.
+    """
+    if longest < spec["length"]:
+        raise TidemillError(
+            f"tokenize.length {spec['length']} is more than the {longest} tokens that the model can read"
+        )
 
 
 def _outputs(spec: Spec, kind: Kind) -> Document:
@@ -112,21 +129,18 @@ def _outputs(spec: Spec, kind: Kind) -> Document:
         return {"num_labels": spec["token_outputs"]} if "token_outputs" in spec else {}
     names = spec["labels"][-spec["outputs"] :]  # a single output is that of the second label
     numbered = {"id2label": dict(enumerate(names)), "label2id": {name: place for place, name in enumerate(names)}}
-    several = spec["task"] == "multilabel_classification"
+    several = spec.get("task") == "multilabel_classification"
     return numbered | ({"problem_type": "multi_label_classification"} if several else {})
 
 
-def _check_sizes(sizes: Document, spec: Spec) -> None:
-    known, longest = sizes.get("vocab_size"), sizes.get("max_position_embeddings")
+def _check_sizes(config: "PreTrainedConfig", spec: Spec) -> None:
+    known = value(config, "vocab_size")
     if known is not None and known < spec["vocabulary"]:
         raise TidemillError(
             f"the tokenizer has {spec['vocabulary']} ids, but the model knows {known}: name the checkpoint's own in "
             "tokenize.tokenizer, or set model.config.vocab_size"
         )
-    if longest is not None and longest < spec["length"]:
-        raise TidemillError(
-            f"tokenize.length {spec['length']} is more than the {longest} tokens that the model can read"
-        )
+    check_length(value(config, "max_position_embeddings", spec["length"]), spec)
 
 
 def _first(ids: int | list[int] | None) -> int:

@@ -1,6 +1,7 @@
 """A model of the library as one of our networks: named as there in every file, trained as the params say."""
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ from tidemill.core.files import write_json
 from tidemill.core.spec import Spec
 from tidemill.models.common.exported import Exported
 from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
-from tidemill.models.transformers import Params, freezing, lora
+from tidemill.models.transformers import Params, configs, freezing, lora
 from tidemill.models.transformers.configs import Document
 
 Weights = dict[str, Any]
@@ -41,6 +42,12 @@ class Wrapped(Exported):
         """The model without its head."""
         body: nn.Module = self.model.base_model
         return body
+
+    @cached_property
+    def padding(self) -> int:
+        """The id of the token after the end of a text."""
+        found: int = configs.value(self.config, "pad_token_id", 0)
+        return found
 
     def prefixes(self) -> dict[str, str]:
         """Return what our names begin with, and what theirs do instead."""
@@ -87,9 +94,8 @@ class Wrapped(Exported):
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(file))
-        ids = {"pad_token": self.config.to_dict().get("pad_token_id") or 0} | (
-            {"eos_token": spec["end"]} if "end" in spec else {}
-        )
+        ids = {"pad_token": self.padding}
+        ids |= {"eos_token": spec["end"]} if "end" in spec else {}
         named = {name: tokenizer.id_to_token(number) for name, number in ids.items()}
         return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec["length"], **named}
 
