@@ -86,7 +86,8 @@ def test_every_file_a_stage_reads_is_declared(
 def _pinned(project: Project, system: str) -> set[str]:
     """Folders of pinned files that the params name: their hash stands in the params, so a change of it is seen."""
     blocks = read_params(project.folder)["systems"][system]
-    pins = (blocks["model"].get("pretrained"), blocks["tokenize"].get("tokenizer"))
+    pins = [blocks["model"].get(name) for name in ("pretrained", "checkpoint")]
+    pins += [blocks["tokenize"].get(name) for name in ("tokenizer", "preprocessor")]
     return {pin["path"] for pin in pins if pin}
 
 

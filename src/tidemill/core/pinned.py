@@ -35,6 +35,21 @@ def pinned(file: PinnedFile, names: tuple[str, ...]) -> Path:
     return path
 
 
+def at_hand(source: str, name: str) -> Path | None:
+    """Return a file of a folder or hub id if nothing has to be downloaded for it, whatever its hash."""
+    if Path(source).is_dir():
+        return Path(source) / name if (Path(source) / name).is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    repository, _, revision = source.partition("@")
+    try:
+        cached = try_to_load_from_cache(repository, name, revision=revision or None)
+    except HFValidationError:
+        return None
+    return Path(cached) if isinstance(cached, str) else None
+
+
 def _located(source: str, names: tuple[str, ...]) -> Path:
     if not Path(source).is_dir():
         return _from_hub(source, names)

@@ -26,6 +26,12 @@ class Spec(TypedDict, total=False):
     """Tokens seen at once."""
     shape: list[int]
     """Height, width and channels of a picture."""
+    preprocessor: dict[str, Any]
+    """The `preprocessor_config.json` by which pictures are prepared."""
+    mean: list[float]
+    """What a network that asks for it takes from each channel, whose values are from 0 to 1."""
+    deviation: list[float]
+    """What it then divides each channel by."""
     end: int
     """Id of the token between two texts."""
     overlap: int

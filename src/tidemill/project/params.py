@@ -12,7 +12,7 @@ from tidemill.core.spec import Kind
 from tidemill.evaluation.params import Evaluate, with_probes
 from tidemill.formats.common.source import Source
 from tidemill.models.common import networks
-from tidemill.models.common.params import check_model
+from tidemill.models.common.params import ModelParams, check_model
 from tidemill.registry.params import Gates, with_limits
 from tidemill.rows.params import Ingest
 from tidemill.serving.params import Monitor
@@ -124,7 +124,7 @@ def with_plugins(where: str, system: System) -> System:
     part = encoding.of(task)
     model = check_model(system.model, where)
     tokenize = checked(part.Tokenize, system.tokenize, f"{where}.tokenize")
-    _check_fit(task, part.KINDS, part.kind(tokenize), model.name, where)
+    _check_fit(task, part.KINDS, part.kind(tokenize), model, where)
     return system.model_copy(
         update={
             "source": _source(system.source, where),
@@ -149,14 +149,16 @@ def _sweep(sweep: Sweep, where: str) -> Sweep:
     return sweep
 
 
-def _check_fit(task: str, kinds: tuple[Kind, ...], kind: Kind, model: str, where: str) -> None:
+def _check_fit(task: str, kinds: tuple[Kind, ...], kind: Kind, model: ModelParams, where: str) -> None:
     accepted = {name: plugins.load("models", name).ACCEPTS for name in plugins.names("models")}
     able = [name for name, accepts in accepted.items() if kind in accepts]
-    if model in able:
+    if model.name in able:
+        if isinstance(model, ModelParams) and (reason := model.unfit(kind)) is not None:
+            raise TidemillError(f"{PARAMS_FILE}: {where}.model: {reason}, as {task} does")
         return
-    readable = [other[0] for other in kinds if other in accepted[model]]
-    change = f"; or let {where}.tokenize.unit make {readable[0]}, which {model} reads" if readable else ""
+    readable = [other[0] for other in kinds if other in accepted[model.name]]
+    change = f"; or let {where}.tokenize.unit make {readable[0]}, which {model.name} reads" if readable else ""
     raise TidemillError(
-        f"{PARAMS_FILE}: {where}.model: {model} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
+        f"{PARAMS_FILE}: {where}.model: {model.name} cannot do {task}, which goes from {kind[0]} to {kind[1]}; "
         f"these models can: {', '.join(able) or 'none'}{change}"
     )

@@ -27,18 +27,26 @@ PROBE = f"It's 1,234 o'clock,\r\n\n\t naïve 中文字符，🙂👩‍👩‍�
 """A text on which encoders that differ at all are likely to differ."""
 
 
-def read(file: Path) -> Tokenizer:
-    """Read the tokenizer of a standard `tokenizer.json`, or of OpenAI's `vocab.bpe`.
+def read(file: Path, end: str = END) -> Tokenizer:
+    """Read the tokenizer of a standard `tokenizer.json`, or of OpenAI's `vocab.bpe`. It neither pads nor truncates.
+
+    Args:
+        end: the token between texts.
 
     Raises:
-        TidemillError: the file is damaged, or there is no end-of-text token.
+        TidemillError: the file is damaged, or there is no such token.
     """
     try:
         tokenizer = _openai(file) if file.name == FILES[1] else Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises the bare class
         raise TidemillError(f"{file} holds no tokenizer that can be read: {error}") from error
-    if tokenizer.token_to_id(END) is None:
-        raise TidemillError(f"{file}: the tokenizer has no {END}, which stands between texts")
+    if tokenizer.token_to_id(end) is None:
+        raise TidemillError(
+            f"{file}: the tokenizer has no {end}, which stands between texts; name one that it has in tokenize.end: "
+            f"{', '.join(token.content for token in tokenizer.get_added_tokens_decoder().values()) or 'it has none'}"
+        )
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     return tokenizer
 
 
@@ -80,7 +88,11 @@ def _fast(tokenizer: Tokenizer) -> Any:
     except ImportError:
         print("fastokens is not installed: texts are encoded by tokenizers, at a fraction of the speed")
         return None
-    fast = fastokens.Tokenizer.from_json_str(tokenizer.to_str())
+    try:
+        fast = fastokens.Tokenizer.from_json_str(tokenizer.to_str())
+    except ValueError as error:
+        print(f"fastokens has no such tokenizer ({error}): texts are encoded by tokenizers, at a fraction of the speed")
+        return None
     tokenizer.encode_special_tokens = True
     if fast.encode(PROBE, split_special_tokens=True).ids == tokenizer.encode(PROBE, add_special_tokens=False).ids:
         return fast

@@ -36,25 +36,25 @@ def fit_vocabulary(texts: Iterable[str], unit: Unit, size: int) -> Tokenizer:
     return tokenizer
 
 
-def wordpiece(file: PinnedFile) -> Tokenizer:
-    """Read BERT's tokenizer from a folder or hub id: `tokenizer.json`, or `vocab.txt`. It neither pads nor truncates.
+def read(file: PinnedFile) -> Tokenizer:
+    """Read a tokenizer from a folder or hub id: any `tokenizer.json`, or BERT's `vocab.txt`. It neither pads nor truncates.
 
     Raises:
-        TidemillError: it is missing, is not the pinned one, or lacks tokens that BERT needs.
+        TidemillError: it is missing, is not the pinned one, or is damaged.
     """
     path = pinned(file, ("tokenizer.json", "vocab.txt"))
     try:
         tokenizer = Tokenizer.from_file(str(path)) if path.suffix == ".json" else _of_file(path.read_text("utf-8"))
     except Exception as error:  # the library raises nothing narrower
         raise TidemillError(f"{path} is no tokenizer: {' '.join(str(error).split())}") from error
-    missing = [token for token in (UNKNOWN, FIRST, LAST) if tokenizer.token_to_id(token) is None]
-    if missing or tokenizer.token_to_id(PAD) != 0:
-        raise TidemillError(
-            f"{path} is no tokenizer of a BERT: {f'it has no {missing[0]}' if missing else '[PAD] is not 0'}"
-        )
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def size(tokenizer: Tokenizer) -> int:
+    """Return one more than the highest token id, which is the number of ids unless some are left out."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
 
 
 def _fit_wordpiece(texts: Iterable[str], size: int) -> Tokenizer:

@@ -19,7 +19,7 @@ class Windows:
     lengths: torch.Tensor
     """Tokens of each window (W,)."""
     segments: torch.Tensor
-    """0 for the question, 1 for the context (W, T)."""
+    """Types of the tokens, in BERT 0 for the question and 1 for the context (W, T); 0 for padding."""
     inside: torch.Tensor
     """Which tokens are not padding (W, T)."""
     context: torch.Tensor
@@ -30,17 +30,16 @@ def unfolded(batch: dict[str, torch.Tensor]) -> Windows:
     """Return the windows of a batch of rows.
 
     Args:
-        batch: columns `tokens` (all windows of a row, one after another), `windows` (the length of each) and `head` (the
-            tokens before the context).
+        batch: columns `tokens` and `segments` (those of all windows of a row, one after another), `windows` (the length of
+            each), `head` and `tail` (the tokens before and after the context).
     """
     lengths = flat(batch, "windows")
     row = torch.arange(len(batch["windows"]), device=lengths.device).repeat_interleave(batch["windows_length"])
     place = torch.arange(int(lengths.max()), device=lengths.device)
     inside = place < lengths[:, None]
-    after_head = place >= batch["head"][row][:, None]
-    tokens = spread(flat(batch, "tokens"), inside)
-    segments, context = (after_head & inside).long(), after_head & (place < lengths[:, None] - 1)
-    return Windows(row, tokens, lengths, segments, inside, context)
+    tokens, segments = (spread(flat(batch, name), inside) for name in ("tokens", "segments"))
+    context = (place >= batch["head"][row][:, None]) & (place < (lengths - batch["tail"][row])[:, None])
+    return Windows(row, tokens, lengths, segments.long(), inside, context)
 
 
 def flat(batch: dict[str, torch.Tensor], name: str) -> torch.Tensor:

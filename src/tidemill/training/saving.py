@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from tidemill.core.files import write_json
 from tidemill.core.params import Params
 from tidemill.core.spec import Spec
+from tidemill.models.common.exported import Exported
 from tidemill.models.common.networks import CONFIG, TOKENIZER, WEIGHTS
 from tidemill.tracking.points import Point
 from tidemill.training.outcome import Outcome
@@ -24,12 +25,16 @@ def save_model(
 ) -> None:
     """Write weights, `config.json` and, where there is one, the tokenizer."""
     folder.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in outcome.network.state_dict().items()}, folder / WEIGHTS)
-    params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
-    solution = {"solution": outcome.solution} if outcome.solution else {}
-    write_json(folder / CONFIG, params | {"spec": spec, "device": outcome.device} | solution)
     if tokenizer.exists():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
+    params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
+    solution = {"solution": outcome.solution} if outcome.solution else {}
+    config, network = params | {"spec": spec, "device": outcome.device} | solution, outcome.network
+    if isinstance(network, Exported):
+        network.save(folder, config)
+    else:
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
+        write_json(folder / CONFIG, config)
 
 
 def save_curves(path: Path, points: list[Point]) -> None:

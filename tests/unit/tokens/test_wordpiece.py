@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import sha256_file
 from tidemill.core.pinned import PinnedFile
-from tidemill.tokens.tokenizers import fit_vocabulary, wordpiece
+from tidemill.tokens.tokenizers import fit_vocabulary, read
 
 VOCABULARY = [
     "[PAD]",
@@ -43,7 +43,7 @@ def vocabulary(folder: Path, words: list[str] | None = None, ending: str = "\n")
 def test_a_vocabulary_gives_the_ids_of_hugging_face(tmp_path: Path, ending: str) -> None:
     from transformers import BertTokenizer
 
-    ours = wordpiece(pinned(vocabulary(tmp_path, ending=ending)))
+    ours = read(pinned(vocabulary(tmp_path, ending=ending)))
     theirs = BertTokenizer(vocab={word: number for number, word in enumerate(VOCABULARY)}, do_lower_case=True)
     assert ours.encode(TEXTS[0]).tokens == ["[CLS]", "the", "play", "##ing", "was", "fin", "##e", "[SEP]"]
     assert [ours.encode(text).ids for text in TEXTS] == [theirs(text)["input_ids"] for text in TEXTS]
@@ -52,7 +52,7 @@ def test_a_vocabulary_gives_the_ids_of_hugging_face(tmp_path: Path, ending: str)
 
 
 def test_a_vocabulary_with_capitals_keeps_them(tmp_path: Path) -> None:
-    tokenizer = wordpiece(pinned(vocabulary(tmp_path, [*VOCABULARY, "The"])))
+    tokenizer = read(pinned(vocabulary(tmp_path, [*VOCABULARY, "The"])))
     assert tokenizer.encode("The the").tokens == ["[CLS]", "The", "the", "[SEP]"]
 
 
@@ -61,7 +61,7 @@ def test_a_saved_tokenizer_neither_pads_nor_cuts(tmp_path: Path) -> None:
     saved.enable_padding(length=64)
     saved.enable_truncation(4)
     saved.save(str(tmp_path / "tokenizer.json"))
-    tokenizer = wordpiece(pinned(tmp_path / "tokenizer.json"))
+    tokenizer = read(pinned(tmp_path / "tokenizer.json"))
     assert tokenizer.encode("the playing was fine").tokens == ["[CLS]", "the", "playing", "was", "fine", "[SEP]"]
 
 
@@ -83,20 +83,20 @@ def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     file = pinned(vocabulary(tmp_path))
     vocabulary(tmp_path, [*VOCABULARY, "more"])
     with pytest.raises(TidemillError, match=r"vocab\.txt has the sha256 \w+, but the params ask for"):
-        wordpiece(file)
+        read(file)
 
 
 def test_what_is_no_tokenizer_of_a_bert_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TidemillError, match=r"no \[CLS\]"):
-        wordpiece(pinned(vocabulary(tmp_path, ["[PAD]", "[UNK]", "[SEP]", "word"])))
+        read(pinned(vocabulary(tmp_path, ["[PAD]", "[UNK]", "[SEP]", "word"])))
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(TidemillError, match="is no tokenizer"):
-        wordpiece(pinned(tmp_path / "tokenizer.json"))
+        read(pinned(tmp_path / "tokenizer.json"))
 
 
 def test_a_folder_without_one_and_an_unreachable_hub_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TidemillError, match=r"holds no tokenizer\.json and no vocab\.txt"):
-        wordpiece(PinnedFile(path=str(tmp_path), sha256="0" * 64))
+        read(PinnedFile(path=str(tmp_path), sha256="0" * 64))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TidemillError, match=r"someone/something is not a folder here .* hub cannot be reached"):
-        wordpiece(PinnedFile(path="someone/something", sha256="0" * 64))
+        read(PinnedFile(path="someone/something", sha256="0" * 64))

@@ -5,12 +5,17 @@ from typing import Any
 from tidemill.core import plugins
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import PARAMS_FILE, Params, checked
+from tidemill.core.spec import Kind
 
 
 class ModelParams(Params):
     """Params of a network; a model's own class narrows `name` to its package's name."""
 
     name: str
+
+    def unfit(self, kind: Kind) -> str | None:
+        """Return why the model cannot do such a task with these params; None where it can, or where they do not tell."""
+        return None
 
 
 def read_model(system: dict[str, Any], name: str) -> ModelParams:

@@ -22,7 +22,7 @@ class Base(nn.Module):
 
 
 class Normalised(nn.Module):
-    """Pictures as a base was trained on: grey ones as three equal channels, each channel around 0."""
+    """Pictures as a base was trained on: grey ones as equal channels where it reads several, each channel around 0."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
@@ -33,8 +33,11 @@ class Normalised(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return values (B, 3, H, W) around 0 for values (B, C, H, W) from 0 to 1, C being 1 or 3."""
-        normalised: torch.Tensor = (pixels.expand(-1, 3, -1, -1) - self.mean) / self.deviation
+        """Return values (B, 3, H, W) around 0 for values (B, C, H, W) from 0 to 1, C being 1 or 3.
+
+        There are as many channels as means, which is 3 in most bases.
+        """
+        normalised: torch.Tensor = (pixels.expand(-1, len(self.mean), -1, -1) - self.mean) / self.deviation
         return normalised
 
 

@@ -108,7 +108,8 @@ class TokenizeText(Params):
     unit: tokenizers.Unit | Literal["ngrams"] = "words"
     """What the vocabulary of the training texts is made of: tokens of one kind, in their order, or n-grams, without one."""
     tokenizer: PinnedFile | None = None
-    """Folder or hub id of a WordPiece tokenizer to take, instead of a vocabulary of the training texts."""
+    """Folder or hub id of a tokenizer to take, any `tokenizer.json` or BERT's `vocab.txt`, instead of a vocabulary of the
+    training texts."""
     vocabulary: int = Field(default=10000, ge=3)
     """Number of token ids, `[PAD]` and `[UNK]` among them; the rarest units become `[UNK]`. Of n-grams, how many are
     kept, those in the most texts first; 300,000 unless given."""
@@ -168,7 +169,7 @@ def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer
             texts, params.words, params.characters, params.vocabulary, params.minimum_count, params.hashed
         )
     if params.tokenizer is not None:
-        tokenizer = tokenizers.wordpiece(params.tokenizer)
+        tokenizer = tokenizers.read(params.tokenizer)
     else:
         tokenizer = tokenizers.fit_vocabulary(texts, params.unit, params.vocabulary)
     tokenizer.enable_truncation(params.length)
@@ -177,21 +178,22 @@ def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer
 
 def specify_text(params: TokenizeText, tokenizer: "Tokenizer | NGrams") -> Spec:
     """Return the part of a spec that texts take: the number of token ids or n-grams and, of tokens, the length."""
-    size: Spec = {"vocabulary": tokenizer.get_vocab_size()}
-    return size if params.unit == "ngrams" else {**size, "length": params.length}
+    if isinstance(tokenizer, NGrams):
+        return {"vocabulary": tokenizer.get_vocab_size()}
+    return {"vocabulary": tokenizers.size(tokenizer), "length": params.length}
 
 
 def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer | NGrams", spec: Spec) -> dict[str, Any]:
     """Return the columns of the texts: ragged `tokens`, or ragged `ngrams` and `weights`.
 
-    A text without tokens becomes one `[UNK]`.
+    A text without tokens becomes one `[UNK]`, or token 0 where there is no such.
     """
     texts = rows["text"].tolist()
     if isinstance(tokenizer, NGrams):
         return {**tokenizer.encode(texts)}
     dtype = token_dtype(spec)
     encodings = tokenizer.encode_batch_fast(texts)
-    unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN)]
+    unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN) or 0]
     return {"tokens": [np.array(encoding.ids or unknown, dtype) for encoding in encodings]}
 
 

@@ -189,7 +189,7 @@ def _known_to(tokenizer: Block, texts: "pd.Series[Any]") -> bool:
     """Return whether a pinned tokenizer is there, and has a token for nearly everything in these texts."""
     if not Path(tokenizer["path"]).is_dir():
         return False  # `tidemill fetch` has not brought it
-    loaded = tokenizers.wordpiece(PinnedFile.model_validate(tokenizer))
+    loaded = tokenizers.read(PinnedFile.model_validate(tokenizer))
     sample = texts.dropna().astype(str).head(SAMPLED).tolist()
     tokens = [token for encoding in loaded.encode_batch(sample) for token in encoding.tokens]
     return bool(tokens) and tokens.count(tokenizers.UNKNOWN) <= MOST_UNKNOWN * len(tokens)

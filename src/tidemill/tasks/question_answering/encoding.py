@@ -1,7 +1,8 @@
 """Encoding: a question and its context cut into windows of tokens.
 
-A long context is read in windows that overlap, each with the whole question before it (Devlin et al., 2019):
-`[CLS] question [SEP] part of the context [SEP]`. A window without the answer points at `[CLS]`.
+A long context is read in windows that overlap, each with the whole question before it (Devlin et al., 2019), framed as
+the tokenizer frames a pair of texts, e.g. `[CLS] question [SEP] part of the context [SEP]`. A window without the answer
+points at its first token.
 """
 
 from collections import Counter
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from tidemill.core.errors import TidemillError
 from tidemill.core.params import Params
 from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind, Spec
 from tidemill.tasks.common.encoding import token_dtype
-from tidemill.tokens import tokenizers
+from tidemill.tokens import pairs, tokenizers
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -32,7 +34,7 @@ class Tokenize(Params):
     """How a question and its context become windows of tokens."""
 
     tokenizer: PinnedFile
-    """Folder or hub id of a WordPiece tokenizer: `tokenizer.json` or `vocab.txt`."""
+    """Folder or hub id of a tokenizer: any `tokenizer.json`, or BERT's `vocab.txt`."""
     length: int = Field(default=384, ge=8)
     """Tokens of a window."""
     overlap: int = Field(default=128, ge=0)
@@ -60,13 +62,24 @@ def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":
     Raises:
         TidemillError: it is missing, damaged or not the pinned one.
     """
-    return tokenizers.wordpiece(params.tokenizer)
+    return tokenizers.read(params.tokenizer)
 
 
 def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenizer") -> Spec:
-    """Return vocabulary size, the sizes of the windows, and whether some questions have no answer."""
+    """Return vocabulary size, the sizes of the windows, and whether some questions have no answer.
+
+    Raises:
+        TidemillError: the tokens that this tokenizer adds leave no room for the context.
+    """
+    frame = pairs.frame(tokenizer)
+    added = len(frame.head([])) + len(frame.after)
+    if params.length <= params.question + added + params.overlap:
+        raise TidemillError(
+            f"tokenize.length {params.length} leaves no room for more than question, overlap and the {added} tokens that "
+            "this tokenizer adds"
+        )
     return {
-        "vocabulary": tokenizer.get_vocab_size(),
+        "vocabulary": tokenizers.size(tokenizer),
         "token_outputs": 2,
         "may_be_none": any((block["answers"].map(len) == 0).any() for block in blocks),
         "length": params.length,
@@ -79,33 +92,35 @@ def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokeni
 def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> Columns:
     """Return the windows of each row, one after another, as columns of a shard.
 
-    `tokens`, with the place of each in the context, from `begins` up to `ends` in characters; `windows`, the length of
-    each; `head`, tokens before the context; `text`, the context in UTF-8; and, where the rows have answers, the places
-    in each window where the answer `starts` and `stops`, both 0 where it holds none.
+    `tokens`, with the segment of each, and its place in the context, from `begins` up to `ends` in characters, without
+    space around it; `windows`, the length of each; `head` and `tail`, tokens before and after the context; `text`, the
+    context in UTF-8; and, where the rows have answers, the places in each window where the answer `starts` and `stops`,
+    both 0 where it holds none.
     """
+    frame = pairs.frame(tokenizer)
     questions = tokenizer.encode_batch(rows["question"].tolist(), add_special_tokens=False)
     contexts = tokenizer.encode_batch(rows["context"].tolist(), add_special_tokens=False)
     answers = rows["answers"] if "answers" in rows else [None] * len(rows)
     parts = zip(questions, contexts, rows["context"], answers, strict=True)
-    found = [_row(*part, tokenizer=tokenizer, spec=spec) for part in parts]
+    found = [_row(*part, frame=frame, spec=spec) for part in parts]
     columns: Columns = {name: [row[name] for row in found] for name in found[0]}
-    return columns | {"head": np.array(columns["head"], np.int32)}
+    return columns | {name: np.array(columns[name], np.int32) for name in ("head", "tail")}
 
 
-def _row(
-    question: "Encoding", context: "Encoding", text: str, answers: Any, tokenizer: "Tokenizer", spec: Spec
-) -> Columns:
-    first, last = (tokenizer.token_to_id(token) for token in (tokenizers.FIRST, tokenizers.LAST))
-    head = [first, *question.ids[: spec["question"]], last]
-    places = np.array(context.offsets, np.uint32).reshape(-1, 2)
-    parts = list(_parts(len(context.ids), spec["length"] - len(head) - 1, spec["overlap"]))
-    dtype = token_dtype(spec)
+def _row(question: "Encoding", context: "Encoding", text: str, answers: Any, frame: pairs.Frame, spec: Spec) -> Columns:
+    asked, after = question.ids[: spec["question"]], frame.after
+    head = frame.head(asked)
+    places = _trimmed(np.array(context.offsets, np.uint32).reshape(-1, 2), text)
+    parts = list(_parts(len(context.ids), spec["length"] - len(head) - len(after), spec["overlap"]))
+    dtype, around = token_dtype(spec), (len(head), len(after))
     columns: Columns = {
-        "tokens": np.concatenate([np.array([*head, *context.ids[part], last], dtype) for part in parts]),
-        "begins": np.concatenate([_framed(places[part, 0], len(head)) for part in parts]),
-        "ends": np.concatenate([_framed(places[part, 1], len(head)) for part in parts]),
-        "windows": np.array([len(head) + len(places[part]) + 1 for part in parts], np.int32),
+        "tokens": np.concatenate([np.array([*head, *context.ids[part], *after], dtype) for part in parts]),
+        "segments": np.concatenate([frame.types_of(len(asked), len(places[part])) for part in parts]),
+        "begins": np.concatenate([np.pad(places[part, 0], around) for part in parts]),
+        "ends": np.concatenate([np.pad(places[part, 1], around) for part in parts]),
+        "windows": np.array([sum(around) + len(places[part]) for part in parts], np.int32),
         "head": len(head),
+        "tail": len(after),
         "text": np.frombuffer(text.encode(), np.uint8),
     }
     return columns if answers is None else columns | _targets(answers, places, parts, len(head))
@@ -117,9 +132,16 @@ def _parts(tokens: int, room: int, overlap: int) -> Iterator[slice]:
         yield slice(start, min(start + room, tokens))
 
 
-def _framed(values: np.ndarray, head: int) -> np.ndarray:
-    """Put zeros for the head before the values of a window, and one for the last token after them."""
-    return np.pad(values, (head, 1))
+def _trimmed(places: np.ndarray, text: str) -> np.ndarray:
+    """Return where each token begins and ends (T, 2) without the space that some tokenizers count to it."""
+    ink = np.flatnonzero([not character.isspace() for character in text])
+    if not len(ink):
+        return places
+    first = np.searchsorted(ink, places[:, 0])
+    begins = np.minimum(ink[first.clip(max=len(ink) - 1)], places[:, 1])
+    last = np.searchsorted(ink, places[:, 1]) - 1
+    ends = np.maximum(ink[last.clip(min=0)] + 1, begins)
+    return np.stack([begins, np.minimum(ends, places[:, 1])], axis=1).astype(places.dtype)
 
 
 def _targets(answers: Any, places: np.ndarray, parts: list[slice], head: int) -> Columns:

@@ -11,7 +11,7 @@ from tidemill.core.params import Params
 from tidemill.core.pinned import PinnedFile, pinned
 from tidemill.core.spec import Kind, Spec
 from tidemill.tasks.common.encoding import token_dtype
-from tidemill.tokens import bpe
+from tidemill.tokens import bpe, tokenizers
 from tidemill.tokens.shards import Ragged
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class Tokenize(Params):
     """How texts become tokens."""
 
     tokenizer: PinnedFile | None = None
-    """A folder or hub id with a byte-level `tokenizer.json` or OpenAI's `vocab.bpe`; null fits one to the texts."""
+    """A folder or hub id with a `tokenizer.json` or OpenAI's `vocab.bpe`; null fits one to the texts."""
+    end: str = bpe.END
+    """The token between two texts, where a tokenizer is named: one that it has."""
     vocabulary: int = Field(default=4096, ge=bpe.SMALLEST)
     """Number of token ids of a fitted tokenizer."""
     length: int = Field(default=256, ge=2)
@@ -43,15 +45,15 @@ def fit(blocks: Iterator[pd.DataFrame], params: Tokenize) -> "Tokenizer":
         TidemillError: the named tokenizer is missing, damaged or not the pinned one.
     """
     if params.tokenizer is not None:
-        return bpe.read(pinned(params.tokenizer, bpe.FILES))
+        return bpe.read(pinned(params.tokenizer, bpe.FILES), params.end)
     return bpe.fit((text for block in blocks for text in block["text"]), params.vocabulary)
 
 
 def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokenizer") -> Spec:
     """Return vocabulary size, length of the context, and the id of the token between texts."""
-    end = tokenizer.token_to_id(bpe.END)
+    end = tokenizer.token_to_id(bpe.END if params.tokenizer is None else params.end)
     assert end is not None, "bpe gives no tokenizer without it"
-    return {"vocabulary": tokenizer.get_vocab_size(), "length": params.length, "end": end}
+    return {"vocabulary": tokenizers.size(tokenizer), "length": params.length, "end": end}
 
 
 def encode(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> dict[str, Any]:

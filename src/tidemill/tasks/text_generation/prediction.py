@@ -97,13 +97,16 @@ def pieces(network: Any, tokenizer: "Tokenizer", prompt: str, spec: Spec, option
     """
     from tidemill.tokens import bpe
 
-    start = [spec["end"], *bpe.encode(tokenizer, [prompt])[0].tolist()]
+    asked = bpe.encode(tokenizer, [prompt])[0].tolist()
+    before = len(
+        tokenizer.decode(asked, skip_special_tokens=False)
+    )  # some decoders drop a space at the start of a text
     sent, ids, probabilities = 0, list[int](), list[float]()
     text = ""
-    for token, probability in _tokens(network, start, spec, options):
+    for token, probability in _tokens(network, [spec["end"], *asked], spec, options):
         ids.append(token)
         probabilities.append(probability)
-        text = tokenizer.decode(ids, skip_special_tokens=False)
+        text = tokenizer.decode([*asked, *ids], skip_special_tokens=False)[before:]
         if any(stop in text for stop in options.stop):
             break
         certain = _certain(text, options.stop)
