@@ -14,7 +14,7 @@ from tidemill.formats.common.source import Source
 from tidemill.models.common.params import check_model
 from tidemill.registry.params import Gates, with_limits
 from tidemill.rows.params import Ingest
-from tidemill.serving.params import Monitor
+from tidemill.serving.params import Monitor, Serve
 from tidemill.sources.params import Download
 from tidemill.sweeping.params import Sweep
 from tidemill.tasks.common import encoding, learning
@@ -50,6 +50,8 @@ class System(Params):
     sweep: Sweep | None = None
     """Optional: no stage reads it."""
     monitor: Monitor | None = None
+    """Optional: no stage reads it."""
+    serve: Serve | None = None
     """Optional: no stage reads it."""
 
 
