@@ -104,7 +104,9 @@ def _write_storyteller(folder: Path) -> dict[str, Any]:
     (folder / "params.yaml").write_text(GENERATOR_PARAMS)
     system = read_system("tales", folder / "params.yaml")
     made = folder / "artifacts" / "tales"
-    tables = {split: texts(rows, first) for split, rows, first in (("train", 30, 0), ("valid", 6, 50), ("test", 12, 90))}
+    tables = {
+        split: texts(rows, first) for split, rows, first in (("train", 30, 0), ("valid", 6, 50), ("test", 12, 90))
+    }
     (made / "ingest").mkdir(parents=True)
     for split, table in tables.items():
         table.to_parquet(made / "ingest" / f"{split}.parquet", index=False)
@@ -129,7 +131,9 @@ def _always_write(letter: str, model: Path) -> None:
 def _evaluate(made: Path, system: System, predictor: Predictor, test: pd.DataFrame) -> None:
     results = made / "evaluate"
     results.mkdir()
-    scored = scoring.of(system.task).score(test[["id", "label"]].join(predictor.predict_normalised(test)), predictor.spec)
+    scored = scoring.of(system.task).score(
+        test[["id", "label"]].join(predictor.predict_normalised(test)), predictor.spec
+    )
     scored.to_parquet(results / "predictions.parquet", index=False)
     measured = Measure(system.task, predictor.spec, system.evaluate).results(test, scored, {"same": scored})
     weights = {"weights_sha256": sha256_file(predictor.folder / "model.safetensors")}

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.served import LONG, ended, raw_request, registered, sent, served
+from tests.served import LONG, connected, ended, raw_request, registered, sent, served
 from tests.unit.registry.candidates import TEXT_PARAMS, write_candidate
 from tests.unit.serving.test_service import until
 from tidemill.registry.registration import register
@@ -41,7 +42,7 @@ def answers(service: str) -> bool:
 
 
 def test_a_surrogate_in_an_unknown_column_ends_no_recording(project: Path, tmp_path: Path) -> None:
-    record, body = tmp_path / "traffic.jsonl", b'{"rows": [{"text": "fine", "note": "\\ud800"}]}'
+    record, body = tmp_path / "traffic.jsonl", b'{"rows": [{"text": "fine", "note": ["\\ud800"]}]}'
     with served(project, CHAMPION, "--record", str(record), *AT_MOST) as (address, process):
         response = httpx.post(f"{address}/predict", content=body, headers={"Content-Type": "application/json"})
         assert response.status_code in (200, 422)
@@ -55,7 +56,7 @@ def test_a_surrogate_in_an_unknown_column_ends_no_recording(project: Path, tmp_p
 def test_any_exception_beside_a_request_is_kept_and_told(project: Path, tmp_path: Path) -> None:
     logged: list[str] = []
     live = Live(CHAMPION, logged.append, "models:/reviews/2", record=tmp_path / "record.jsonl")
-    live.predict(pd.DataFrame([ROW | {"note": "\ud800"}]), {})
+    live.predict(pd.DataFrame([ROW | {"note": ["\ud800"]}]), {})
     until(lambda: live.troubles.present)
     [trouble] = live.troubles.document()
     assert (trouble["what"], trouble["until"], trouble["times"]) == ("a request was not recorded", None, 1)
@@ -109,18 +110,18 @@ def test_shutdown_does_not_wait_for_a_file_that_hangs(project: Path, tmp_path: P
 
 @pytest.mark.parametrize("path", ["/predict", "/stream"])
 def test_shutdown_does_not_wait_for_long_work(project: Path, path: str) -> None:
-    with served(project, "models:/tales@champion", *AT_MOST) as (address, process):
-        with sent(address, LONG, path), sent(address, LONG, path), sent(address, LONG, path):
-            until(lambda: httpx.get(f"{address}/health").json()["requests"] == 3)
-            assert ended(process, signal.SIGTERM, 30) < 12
+    with served(project, "models:/tales@champion", *AT_MOST) as (address, process), ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(sent(address, LONG, path))
+        until(lambda: httpx.get(f"{address}/health").json()["requests"] == 3)
+        assert ended(process, signal.SIGTERM, 30) < 12
 
 
 def test_shutdown_does_not_wait_for_a_body_that_never_comes(project: Path) -> None:
-    with served(project, CHAMPION, *AT_MOST) as (address, process):
-        with sent(address, {}) as connection:
-            connection.sendall(raw_request("/predict", b"x" * 1000)[:-500])
-            until(lambda: httpx.get(f"{address}/health").json()["requests"] == 1)
-            assert ended(process, signal.SIGTERM, 20) < 10
+    with served(project, CHAMPION, *AT_MOST) as (address, process), connected(address) as connection:
+        connection.sendall(raw_request("/predict", b"x" * 1000)[:-500])
+        until(lambda: httpx.get(f"{address}/health").json()["requests"] == 1)
+        assert ended(process, signal.SIGTERM, 20) < 10
 
 
 def test_a_comparison_that_never_ends_is_given_up(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

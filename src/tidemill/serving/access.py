@@ -25,16 +25,16 @@ def token_for(host: str) -> str | None:
     """Return the token that requests have to send, if there is one.
 
     Raises:
-        TidemillError: it is so short that it could be guessed, or there is none for an address that others can reach.
+        TidemillError: it is so short that it could be guessed, or no header can hold it, or there is none for an address that others can reach.
     """
     token = os.environ.get(TOKEN) or None
     if token is None and not is_loopback(host):
         raise TidemillError(
             f"{host} can be reached from other machines: set {TOKEN} to the token that they have to send, or leave --host out"
         )
-    if token is not None and len(token) < SHORTEST:
+    if token is not None and (len(token) < SHORTEST or not token.isascii()):
         raise TidemillError(
-            f"{TOKEN} has {len(token)} characters and needs {SHORTEST}, not to be guessed: "
+            f"{TOKEN} has {len(token)} characters and needs {SHORTEST} of ASCII, not to be guessed: "
             "`python -c 'import secrets; print(secrets.token_urlsafe())'` makes one"
         )
     return token
@@ -44,6 +44,14 @@ def is_loopback(host: str) -> bool:
     """Whether an address, or a name, is that of this machine for itself."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_this_machine(host: str | None) -> bool:
+    """Whether the header Host, if there is one, has a name of this machine for itself."""
+    try:
+        return host is None or is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
 
@@ -61,7 +69,7 @@ class Access:
 
     async def _refusal(self, request: Request) -> Response | None:
         # a page elsewhere that gave its name this address; where there is a token, it does not know it
-        if self.token is None and not is_loopback(request.url.hostname or ""):
+        if self.token is None and not _names_this_machine(request.headers.get("host")):
             return JSONResponse({"detail": "this service accepts only the name of this machine"}, 400)
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,6 +30,10 @@ class PredictionRequest(BaseModel):
     """The task's inputs by name, as `{"text": "…"}`; a picture is base64 text."""
     options: dict[str, JsonValue] = {}
     """Those of the task, `{"temperature": 0.5}`."""
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows with their values as they came: pandas would guess types, and fails for some."""
+        return pd.DataFrame(self.rows, dtype=object)
 
 
 async def body(request: Request, limits: Serve) -> bytes:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
@@ -134,7 +133,7 @@ def _parallel_requests() -> int:
 
 def _predicted(live: Live, content: bytes, limits: Serve) -> Response:
     request = requests.read(content, limits, live.main.predictor)
-    predictions = live.predict(pd.DataFrame(request.rows), request.options)
+    predictions = live.predict(request.table(), request.options)
     return JSONResponse({"version": predictions.version, "answers": records(predictions.rows[RETURNED])})
 
 
@@ -148,7 +147,7 @@ def _begun(live: Live, content: bytes, limits: Serve) -> tuple[str | None, Next]
     request = requests.read(content, limits, predictor)
     if not predictor.streams or len(request.rows) != 1:
         raise TidemillError("only a text generator can stream, one row at a time: POST /predict")
-    pieces = predictor.stream(pd.DataFrame(request.rows), **request.options)
+    pieces = predictor.stream(request.table(), **request.options)
 
     def following() -> str | None:
         return next(pieces, None)
