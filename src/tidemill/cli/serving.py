@@ -33,6 +33,9 @@ def predict(
     rows: Rows = 4096,
     column: Column = None,
     option: Option = None,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="An apostrophe before each cell that a spreadsheet would compute.")
+    ] = False,
     flow: Annotated[bool, typer.Option("--flow", help="As a Prefect flow run, with progress on its page.")] = False,
 ) -> None:
     """Predict the rows of a file of any size; a killed run resumes when the same command is given again."""
@@ -41,10 +44,13 @@ def predict(
         if flow:
             from tidemill.cli import automation
 
-            return automation.predict(model, path, output, rows, columns, options)
+            return automation.predict(model, path, output, rows, columns, options, spreadsheet)
         from tidemill.serving import batch
 
-        print(batch.predict(model, path, lambda progress: print(progress, flush=True), output, rows, columns, options))
+        def report(progress: batch.Progress) -> None:
+            print(progress, flush=True)
+
+        print(batch.predict(model, path, report, output, rows, columns, options, spreadsheet))
 
 
 def ask(
