@@ -6,11 +6,11 @@ import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 
 from tidemill.core.errors import TidemillError
+from tidemill.serving.asgi import App, Receive, Scope, Send
 
 TOKEN = "TIDEMILL_SERVE_TOKEN"
 SHORTEST = 24
@@ -59,7 +59,7 @@ def _names_this_machine(host: str | None) -> bool:
 class Access:
     """Middleware that lets requests through which may ask."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: App, token: str | None) -> None:
         self.app, self.token = app, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

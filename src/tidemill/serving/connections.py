@@ -6,10 +6,10 @@ from socket import AF_INET, AF_INET6, create_server, socket
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tidemill.core.errors import TidemillError
+from tidemill.serving.asgi import App
 from tidemill.serving.params import Serve
 
 OF_ALL = 512
@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket:
         raise TidemillError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
 
 
-def server(app: ASGIApp, limits: Serve) -> uvicorn.Server:
+def server(app: App, limits: Serve) -> uvicorn.Server:
     """Return the server of an application."""
     return uvicorn.Server(
         uvicorn.Config(

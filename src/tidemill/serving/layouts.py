@@ -205,7 +205,7 @@ def _write_csv(table: pd.DataFrame, part: Path, header: bool, spreadsheet: bool,
     A carriage return would begin a new row unless its cell is quoted, which pandas leaves out.
     """
     returns = any("\r" in cell for name in table for cell in table[name] if isinstance(cell, str))
-    quoting = csv_module.QUOTE_NONNUMERIC if returns else csv_module.QUOTE_MINIMAL
+    quoting: Any = csv_module.QUOTE_NONNUMERIC if returns else csv_module.QUOTE_MINIMAL
     table = table.map(_as_text).rename(columns=_as_text) if spreadsheet else table
     table.to_csv(part, sep=separator, index=False, header=header, quoting=quoting)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from tidemill.core import pictures
 from tidemill.core.errors import TidemillError
+from tidemill.core.stopping import Stopped
 from tidemill.inference.predictor import Predictor
 from tidemill.serving.params import Serve
 from tidemill.serving.typed_row import PICTURE
@@ -41,6 +41,7 @@ async def body(request: Request, limits: Serve) -> bytes:
 
     Raises:
         HTTPException: it has no length, is too long, comes too slowly, or is not said to be JSON.
+        Stopped: the client is gone.
     """
     length = request.headers.get("content-length")
     if length is None:
@@ -51,11 +52,22 @@ async def body(request: Request, limits: Serve) -> bytes:
         raise HTTPException(415, "send JSON, with the header 'Content-Type: application/json'")
     try:
         async with asyncio.timeout(limits.upload):
-            return await request.body()
+            return await _received(request)
     except TimeoutError as error:
         raise HTTPException(
             408, f"the request was not there after {limits.upload:g} s", {"Connection": "close"}
         ) from error
+
+
+async def _received(request: Request) -> bytes:
+    content, more = bytearray(), True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Stopped("the client is gone")
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(content)
 
 
 def read(content: bytes, limits: Serve, predictor: Predictor) -> PredictionRequest:

@@ -7,16 +7,14 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.stopping import Stopped
 from tidemill.serving import requests
 from tidemill.serving.access import Access
+from tidemill.serving.asgi import App, Receive, Scope, Send
 from tidemill.serving.live import Live
 from tidemill.serving.params import Serve
 from tidemill.serving.predictions import records
@@ -102,7 +100,7 @@ def application(live: Live, token: str | None, limits: Serve, refresh: float) ->
 class Places:
     """Middleware that keeps a place for each request that asks for work, until its response is sent."""
 
-    def __init__(self, app: ASGIApp, turns: Turns) -> None:
+    def __init__(self, app: App, turns: Turns) -> None:
         self.app, self.turns = app, turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,8 +114,8 @@ class Places:
             await JSONResponse({"detail": full.detail}, full.status_code, dict(full.headers or {}))(
                 scope, receive, send
             )
-        except (ClientDisconnect, Cut):
-            pass  # nobody listens, or is to take what came for the whole
+        except Cut:
+            pass  # the server closes a connection whose response is not complete
 
 
 def _parallel_requests() -> int:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import IPv6Address, ip_address
 
-from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from fastapi import HTTPException
+from fastapi.requests import HTTPConnection
 
 from tidemill.serving.params import Serve
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import anyio.to_thread
-from starlette.requests import Request
+from fastapi import Request
 
 from tidemill.core.stopping import Stopped, stopped_by
 from tidemill.serving.turns import Turns, client_of
@@ -55,11 +54,17 @@ class Work:
         try:
             async with asyncio.timeout(self._deadline - time.monotonic()) as waiting, self._turns.turn(self._client):
                 waiting.reschedule(None)
-                return await anyio.to_thread.run_sync(
-                    self._stoppable, function
-                )  # not cancelled: the turn lasts as long
+                return await self._in_thread(function)
         except TimeoutError as error:
             raise self._too_long() from error
+
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        thread = asyncio.ensure_future(asyncio.to_thread(self._stoppable, function))
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            await asyncio.wait({thread})  # the turn lasts as long as the thread
+            raise
 
     def _stoppable(self, function: Callable[[], Result]) -> Result:
         with stopped_by(self._condition):
