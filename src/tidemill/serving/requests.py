@@ -17,9 +17,6 @@ from tidemill.inference.predictor import Predictor
 from tidemill.serving.params import Serve
 from tidemill.serving.typed_row import PICTURE
 
-OUTER = 6
-"""Commas and brackets of the smallest request."""
-
 
 class PredictionRequest(BaseModel):
     """The body of a request."""
@@ -77,7 +74,7 @@ def read(content: bytes, limits: Serve, predictor: Predictor) -> PredictionReque
         TidemillError: it is none, asks for more than the limits allow, or has a value that the task cannot take.
     """
     values = content.count(b",") + content.count(b"[") + content.count(b"{")
-    _check("commas and brackets", values - OUTER, limits.values, "values")
+    _check("commas and brackets", values, limits.values, "values")
     try:
         request = PredictionRequest.model_validate_json(content)
     except ValidationError as error:

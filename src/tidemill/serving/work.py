@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -37,7 +37,7 @@ class Work:
             Stopped: the time is over, the client is gone, or the service has ended.
         """
         work = asyncio.ensure_future(self._in_turn(function))
-        work.add_done_callback(lambda done: done.cancelled() or done.exception())  # that of work for nobody as well
+        work.add_done_callback(_noticed)
         left = asyncio.ensure_future(self._left())
         try:
             await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,6 +60,7 @@ class Work:
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
         thread = asyncio.ensure_future(asyncio.to_thread(self._stoppable, function))
+        thread.add_done_callback(_noticed)
         try:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:
@@ -84,3 +85,9 @@ class Work:
         """Return when the client has closed its connection."""
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
+
+
+def _noticed(done: "asyncio.Future[Any]") -> None:
+    """Take note of an exception that nobody waits for any more, which asyncio would log as forgotten."""
+    if not done.cancelled():
+        done.exception()
