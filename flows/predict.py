@@ -28,6 +28,7 @@ def predict(
     rows: int = batch.ROWS,
     columns: dict[str, str] | None = None,
     options: dict[str, Any] | None = None,
+    spreadsheet: bool = False,
 ) -> State[Any]:
     """Write the rows of a file again with `prediction`, `confidence` and the version that made them.
 
@@ -38,9 +39,11 @@ def predict(
         rows: rows in memory at once.
         columns: the input's column names by the task's, `{"text": "review"}`.
         options: those of the task, `{"temperature": 0.2}`.
+        spreadsheet: whether cells of CSV and TSV that a spreadsheet would take for formulas begin with an apostrophe.
     """
+    target = Path(output) if output else None
     try:
-        done = batch.predict(model, Path(path), _Page(), Path(output) if output else None, rows, columns, options)
+        done = batch.predict(model, Path(path), _Page(), target, rows, columns, options, spreadsheet)
     except TidemillError as error:
         return Failed(message=str(error))
     create_markdown_artifact(f"`{done.output}`: {done.rows:,} rows by `{done.version}`", key="predictions")

@@ -18,6 +18,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.inference.predictor import Predictor
 from tidemill.serving.live import Live
+from tidemill.serving.params import Serve
 from tidemill.serving.service import application
 
 ROOT = Path(__file__).parents[2]
@@ -231,7 +232,7 @@ class TestRegistered:
         request = {"rows": [{"text": self.PROMPT}], "options": {"temperature": 0, "new_tokens": 6}}
         expected = continued(predictor, self.PROMPT, new_tokens=6)
         live = Live("models:/stories@challenger", print)
-        with TestClient(application(live, "127.0.0.1", refresh=60), base_url="http://127.0.0.1") as client:
+        with TestClient(application(live, None, Serve(), refresh=60), base_url="http://127.0.0.1") as client:
             assert client.get("/health").json()["options"]["temperature"] == 0.8
             assert client.post("/predict", json=request).json()["answers"][0]["prediction"] == expected
             with client.stream("POST", "/stream", json=request) as response:

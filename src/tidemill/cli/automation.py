@@ -80,12 +80,14 @@ def predict(
     rows: int,
     columns: dict[str, str],
     options: dict[str, Any],
+    spreadsheet: bool,
 ) -> None:
     """Predict a file as a Prefect flow run."""
     _apply_settings()
     from flows.predict import predict
 
-    state = predict(model, str(path), output and str(output), rows, columns, options, return_state=True)
+    target = output and str(output)
+    state = predict(model, str(path), target, rows, columns, options, spreadsheet, return_state=True)
     print(_message(state))
 
 

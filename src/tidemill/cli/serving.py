@@ -33,6 +33,9 @@ def predict(
     rows: Rows = 4096,
     column: Column = None,
     option: Option = None,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="An apostrophe before each cell that a spreadsheet would compute.")
+    ] = False,
     flow: Annotated[bool, typer.Option("--flow", help="As a Prefect flow run, with progress on its page.")] = False,
 ) -> None:
     """Predict the rows of a file of any size; a killed run resumes when the same command is given again."""
@@ -41,10 +44,13 @@ def predict(
         if flow:
             from tidemill.cli import automation
 
-            return automation.predict(model, path, output, rows, columns, options)
+            return automation.predict(model, path, output, rows, columns, options, spreadsheet)
         from tidemill.serving import batch
 
-        print(batch.predict(model, path, lambda progress: print(progress, flush=True), output, rows, columns, options))
+        def report(progress: batch.Progress) -> None:
+            print(progress, flush=True)
+
+        print(batch.predict(model, path, report, output, rows, columns, options, spreadsheet))
 
 
 def ask(
@@ -104,15 +110,17 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8000,
     refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between checks of where the aliases point.")] = 30.0,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A limit instead of that of params.yaml: seconds=30."),
+    ] = None,
 ) -> None:
     """Predict over HTTP, and on a page; let a second version predict the same, unseen, and compare the two."""
     os.environ.setdefault(
         "OMP_NUM_THREADS", "1"
     )  # one core per request, and as many requests at once as there are cores
 
-    import uvicorn
-
-    from tidemill.serving import service
+    from tidemill.serving import access, connections, limits, service
     from tidemill.serving.live import Live
 
     def log(line: str) -> None:
@@ -121,10 +129,11 @@ def serve(
     with one_line():
         if canary and not shadow:
             raise TidemillError("--canary needs --shadow: the version that predicts this share")
-        listener = service.listen(host, port)
-        app = service.application(Live(model, log, shadow, canary, record), host, refresh)
+        token, chosen_limits = access.token_for(host), limits.of(model, chosen(limit, "--limit", "seconds=30"))
+        listener = connections.listen(host, port)
+        app = service.application(Live(model, log, shadow, canary, record), token, chosen_limits, refresh)
     print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+    connections.server(app, chosen_limits).run(sockets=[listener])
 
 
 def renamed(columns: list[str] | None) -> dict[str, str]:
@@ -132,17 +141,17 @@ def renamed(columns: list[str] | None) -> dict[str, str]:
     return _pairs(columns, "--column", "INPUT=COLUMN, as in text=review")
 
 
-def chosen(options: list[str] | None) -> dict[str, Any]:
+def chosen(options: list[str] | None, flag: str = "--option", example: str = "temperature=0.2") -> dict[str, Any]:
     """Return options by name, from `NAME=VALUE`; a value is written as in `params.yaml`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    form, found = "NAME=VALUE, as in temperature=0.2", {}
-    for name, value in _pairs(options, "--option", form).items():
+    form, found = f"NAME=VALUE, as in {example}", {}
+    for name, value in _pairs(options, flag, form).items():
         try:
             found[name] = YAML(typ="safe").load(value)
         except YAMLError as error:
-            raise TidemillError(f"--option '{name}={value}' is not {form}: its value cannot be read") from error
+            raise TidemillError(f"{flag} '{name}={value}' is not {form}: its value cannot be read") from error
     return found
 
 

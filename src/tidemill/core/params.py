@@ -29,13 +29,17 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file as plain values.
 
     Raises:
-        TidemillError: the file is missing or is not YAML.
+        TidemillError: the file is missing, is not YAML, or stands for far more values than it is long.
     """
     from ruamel.yaml import YAML  # YAML 1.2, as DVC reads it: `1e-3` is a number
     from ruamel.yaml.error import YAMLError
 
+    from tidemill.core import yaml_limits
+
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        yaml_limits.check(text, str(path))
+        return YAML(typ="safe").load(text)
     except FileNotFoundError as error:
         raise TidemillError(f"{path} is missing: run this from the folder that holds it") from error
     except (YAMLError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 import warnings
 from typing import Any
 
@@ -13,6 +14,8 @@ from tidemill.core.errors import TidemillError
 
 PIXEL_LIMIT = 64_000_000
 """Larger pictures are refused: a few kilobytes can unpack to gigabytes."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""Formats that are read. Pillow knows many more, and starts Ghostscript, a whole language, for one of them."""
 
 Encoded = bytes | NDArray[np.uint8]
 """The bytes of a picture file, or an array of grey (H, W) or colour (H, W, C) values."""
@@ -26,16 +29,43 @@ def decoded(image: Encoded) -> Image.Image:
     """
     if isinstance(image, np.ndarray):
         return Image.fromarray(np.asarray(image, np.uint8))
+    picture = _opened(image)
+    try:
+        picture.load()
+    except UNREADABLE as error:
+        raise _unreadable(error) from error
+    return picture
+
+
+def size(image: bytes) -> tuple[int, int]:
+    """Return width and height of a picture, by its header alone.
+
+    Raises:
+        ValueError: as `decoded`, where the header tells.
+    """
+    return _opened(image).size
+
+
+def _opened(image: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(image))
-        if picture.width * picture.height > PIXEL_LIMIT:
-            raise ValueError(f"a picture of {picture.width}x{picture.height} pixels is too large")
-        picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"not a readable picture: {' '.join(str(error).split())}") from error
+            picture = Image.open(io.BytesIO(image), formats=FORMATS)
+    except UnidentifiedImageError as error:  # its message names an object in memory
+        raise ValueError(f"not a readable picture: in none of the formats {', '.join(FORMATS)}") from error
+    except UNREADABLE as error:
+        raise _unreadable(error) from error
+    if picture.width * picture.height > PIXEL_LIMIT:
+        raise ValueError(f"a picture of {picture.width}x{picture.height} pixels is too large")
     return picture
+
+
+UNREADABLE = (OSError, SyntaxError, ValueError, KeyError, IndexError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for damaged bytes, by the format."""
+
+
+def _unreadable(error: Exception) -> ValueError:
+    return ValueError(f"not a readable picture: {' '.join(str(error).split())}")
 
 
 def from_input(value: Any) -> Encoded:
@@ -52,11 +82,15 @@ def from_input(value: Any) -> Encoded:
         except ValueError as error:
             raise TidemillError(f"the text {value[:20]!r} is not the base64 of a picture: {error}") from error
     try:
-        pixels: NDArray[np.uint8] = np.asarray(value, np.uint8)
+        pixels = np.asarray(value)
     except (ValueError, TypeError, OverflowError):
-        pixels = np.empty(0, np.uint8)
-    if pixels.ndim not in (2, 3):
+        pixels = np.empty(0)
+    if pixels.ndim not in (2, 3) or not pixels.size or pixels.dtype.kind not in "biuf" or not _are_grey_values(pixels):
         raise TidemillError(
             f"not a picture: {str(value)[:40]!r}; give its bytes, their base64, or values from 0 to 255"
         )
-    return pixels
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _are_grey_values(pixels: NDArray[Any]) -> bool:
+    return bool(((pixels >= 0) & (pixels <= 255)).all())  # NaN is neither

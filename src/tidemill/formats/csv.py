@@ -1,7 +1,7 @@
 """Tables as text, one row per line: separated by commas, tabs or other characters, as RFC 4180 describes."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -147,7 +147,8 @@ def _delimiter(line: str, quote: str | None) -> str:
 
 def _names(file: Path, fields: list[str]) -> list[str]:
     names = [field.strip() or f"column{number}" for number, field in enumerate(fields, 1)]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    files.check_columns(file, len(names))
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise TidemillError(f"{file} has two columns named {twice!r}: rename one, or set source.options.names")
     return names

@@ -88,10 +88,16 @@ def _read_file(file: Path, source: Path, split: str | None) -> pd.DataFrame:
 
     rows = files.parquet_rows(file, source, split)
     metadata = pyarrow.parquet.read_schema(file).metadata or {}
-    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    for name, feature in features.items():
-        if name in rows and isinstance(feature, dict):
-            rows[name] = _decoded(rows[name], feature)
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        for name, feature in features.items():
+            if name in rows and isinstance(feature, dict):
+                rows[name] = _decoded(rows[name], feature)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise TidemillError(
+            f"{file}: the Hub's description of its columns is damaged ({type(error).__name__}: {error}); "
+            "source.format parquet reads the file without it"
+        ) from error
     return rows
 
 

@@ -6,6 +6,7 @@ Source: "The IDX file format", on the page of the MNIST database by LeCun, Corte
 
 import io
 import math
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,17 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     content = files.read_bytes(path)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE or content[3] != dimensions:
         raise TidemillError(f"{path} is not an IDX file of bytes in {dimensions} dimensions")
-    sizes = np.frombuffer(content[4 : 4 + 4 * dimensions], dtype=">u4").astype(int)
-    values = np.frombuffer(content[4 + 4 * dimensions :], dtype=np.uint8)
-    if len(sizes) != dimensions or len(values) != math.prod(sizes):
+    start = 4 + 4 * dimensions
+    if len(content) < start:
+        raise TidemillError(f"{path} is truncated: it ends in its header")
+    sizes = struct.unpack_from(f">{dimensions}I", content, 4)
+    values = np.frombuffer(content, np.uint8, offset=start)
+    if len(values) != math.prod(sizes):
         raise TidemillError(
             f"{path} is truncated: its header declares {math.prod(sizes)} bytes, it holds {len(values)}"
         )
+    if sizes[0] and not math.prod(sizes):
+        raise TidemillError(f"{path} is damaged: its header declares pictures of {sizes[1]} x {sizes[2]} pixels")
     return values.reshape(sizes)
 
 

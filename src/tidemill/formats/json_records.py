@@ -49,6 +49,7 @@ def read(path: Path, options: Options) -> pd.DataFrame:
 
 def _read_file(path: Path, options: Options) -> pd.DataFrame:
     records = _records(path, options.records)
+    files.column_names(records, path)
     rows = [{name: _joined(value, options.separator) for name, value in record.items()} for record in records]
     table = pd.DataFrame(rows) if options.text is None else _texts(rows, options.text)
     for names, read_field in ((options.base64, _from_base64), (options.scores, _best)):

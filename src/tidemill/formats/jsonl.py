@@ -49,11 +49,15 @@ def records(file: Path, encoding: str) -> Iterator[tuple[int, Record, str | None
         yield number, *_parsed(line, encoding)
 
 
-def table(found: list[Record]) -> pd.DataFrame:
-    """Return objects as rows, with a column for each name."""
-    names = dict.fromkeys(name for record in found for name in record)
-    columns = {name: _column([record.get(name) for record in found]) for name in names}
-    return pd.DataFrame(columns, index=range(len(found)))
+def table(found: list[Record], file: Path) -> pd.DataFrame:
+    """Return objects as rows, with a column for each name.
+
+    Raises:
+        TidemillError: there are too many names; the file is named.
+    """
+    names = files.column_names(found, file)
+    values = {name: _column([record.get(name) for record in found]) for name in names}
+    return pd.DataFrame(values, index=range(len(found)))
 
 
 def _read_file(file: Path, source: Path, encoding: str, split: str | None) -> pd.DataFrame:
@@ -62,7 +66,7 @@ def _read_file(file: Path, source: Path, encoding: str, split: str | None) -> pd
     decoding.check_decoding([file], encoding, reasons)
     places = [f"{files.place(file, source)}:{number}" for number, _, _ in found]
     given = {"split": split} if split else {}
-    rows = table([record for _, record, _ in found])
+    rows = table([record for _, record, _ in found], file)
     return rows.assign(row=places, reason=pd.Series(reasons, dtype=object), **given)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from tidemill.core import stopping
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.core.params import Params
@@ -88,9 +89,11 @@ class Predictor:
         """Return a prediction for each row of packed shards, in their order."""
         import torch
 
+        parts = []
         with torch.inference_mode():
-            batches = Batches(shards, _rows_at_once(self.spec))
-            parts = [pd.DataFrame(self.prediction.outputs(self.network, batch, self.spec)) for batch in batches]
+            for batch in Batches(shards, _rows_at_once(self.spec)):
+                stopping.point()
+                parts.append(pd.DataFrame(self.prediction.outputs(self.network, batch, self.spec)))
         return pd.concat(parts, ignore_index=True)
 
     def explanation(self) -> pd.DataFrame | None:
@@ -149,7 +152,10 @@ class Predictor:
         missing = [name for name in self.rows.INPUTS if name not in rows]
         if missing:
             raise TidemillError(f"the input has no column {missing[0]!r}; it has: {', '.join(map(str, rows.columns))}")
-        return self.rows.normalise(rows)
+        try:
+            return self.rows.normalise(rows)
+        except (ValueError, TypeError) as error:
+            raise TidemillError(f"the input cannot be read: {error}") from error
 
 
 def _rows_at_once(spec: Spec) -> int:

@@ -15,7 +15,7 @@ from tidemill.models.common import networks
 from tidemill.models.common.params import ModelParams, check_model
 from tidemill.registry.params import Gates, with_limits
 from tidemill.rows.params import Ingest
-from tidemill.serving.params import Monitor
+from tidemill.serving.params import Monitor, Serve
 from tidemill.sources.params import Download
 from tidemill.sweeping.params import Sweep
 from tidemill.tasks.common import encoding, learning
@@ -51,6 +51,8 @@ class System(Params):
     sweep: Sweep | None = None
     """Optional: no stage reads it."""
     monitor: Monitor | None = None
+    """Optional: no stage reads it."""
+    serve: Serve | None = None
     """Optional: no stage reads it."""
 
 

@@ -18,7 +18,7 @@ from tidemill.project.params import System
 from tidemill.project.schema import Block, Schema
 from tidemill.registry.params import Gates
 from tidemill.rows.params import Ingest
-from tidemill.serving.params import Monitor
+from tidemill.serving.params import Monitor, Serve
 from tidemill.sources.params import Download
 from tidemill.sweeping.params import Sweep
 from tidemill.tasks.common import encoding, learning, prediction
@@ -99,6 +99,7 @@ def _top_sections() -> Iterator[Section]:
     yield "gates", Gates, ""
     yield "sweep", Sweep, ""
     yield "monitor", Monitor, ""
+    yield "serve", Serve, ""
     note = "Not in `params.yaml`: what a request to a version may choose (`--option`, `options`, MLflow's params)."
     options = {task: prediction.of(task).Options for task in tasks}
     yield from ((heading, block, note) for heading, block, _ in _of_plugins("options of a request", options))

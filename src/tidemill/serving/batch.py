@@ -62,6 +62,7 @@ def predict(
     rows: int = ROWS,
     columns: dict[str, str] | None = None,
     options: dict[str, Any] | None = None,
+    spreadsheet: bool = False,
 ) -> Summary:
     """Write the rows of a file or folder again, with `prediction`, `confidence`, `version` and `reason`.
 
@@ -74,17 +75,18 @@ def predict(
         output: by default `<name>.predictions.<ending>` beside the input.
         columns: the input's column names by the task's, `{"text": "review"}`; otherwise those of the version's source.
         options: those of the version's task, `{"temperature": 0.7}`.
+        spreadsheet: whether cells of CSV and TSV that a spreadsheet would take for formulas begin with an apostrophe.
 
     Raises:
         TidemillError: there is no such version or option, or the input cannot be read or lacks a column.
     """
-    layout = layouts.of(path, output)
+    layout = layouts.of(path, output, spreadsheet)
     output = output or path.with_name(f"{path.name.removesuffix(path.suffix)}.predictions{layout.ending}")
     if path.resolve() in (output.resolve(), *output.resolve().parents):
         raise TidemillError(f"{output} is the input or lies in it: name another output")
     loaded, options = load(address), options or {}
     loaded.predictor.options(options)
-    job = {"version": loaded.name, "rows": rows, "input": _state(path), "options": options}
+    job = {"version": loaded.name, "rows": rows, "input": _state(path), "options": options, "spreadsheet": spreadsheet}
 
     def added(chunk: Chunk) -> pd.DataFrame:
         found = predicted(loaded.predictor, named(chunk, loaded.predictor, columns or loaded.columns), options)

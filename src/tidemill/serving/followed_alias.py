@@ -1,12 +1,8 @@
 """A version by its address, loaded; where an alias moves, the version that it then names."""
 
-from collections.abc import Callable
-
-from tidemill.core.errors import TidemillError
 from tidemill.registry import versions
 from tidemill.serving.loading import Loaded, load
-
-Log = Callable[[str], None]
+from tidemill.serving.troubles import Log, Troubles
 
 
 class FollowedAlias:
@@ -15,7 +11,7 @@ class FollowedAlias:
     def __init__(self, address: str, log: Log) -> None:
         self.address = address
         self.loaded: Loaded | None = None
-        self._log, self._trouble = log, ""
+        self._log = log
 
     def update(self) -> None:
         """Load what the address names now, and log it if it is new.
@@ -27,13 +23,8 @@ class FollowedAlias:
         if self.loaded is None or self.loaded.name != f"{found.name}/{found.version}":
             self.loaded = load(self.address)
             self._log(f"{self.address} is {self.loaded.name}")
-        self._trouble = ""
 
-    def try_update(self) -> None:
-        """Update; where that fails, log the reason once and keep what is loaded."""
-        try:
+    def try_update(self, troubles: Troubles) -> None:
+        """Update; where that fails, whatever the reason, keep what is loaded until the next time."""
+        with troubles.caught(f"{self.address} is not followed"):
             self.update()
-        except TidemillError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                self._log(f"{self.loaded.name if self.loaded else 'nothing'} stands for {self.address}: {error}")

@@ -3,6 +3,7 @@
 A chunk becomes a part: a file of its own that is there whole or not at all. Parts joined in their order are the output.
 """
 
+import csv as csv_module
 import json
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tidemill.formats import csv, jsonl, pictures
 from tidemill.formats.common import files
 from tidemill.serving.predictions import records
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes instead of showing it."""
 ADDED = ("prediction", "confidence", "version", "reason")
 """Columns added to each row: `reason` says why a row has no prediction."""
 
@@ -52,8 +55,11 @@ class Layout(Protocol):
         """Write all parts as one file."""
 
 
-def of(path: Path, output: Path | None) -> Layout:
+def of(path: Path, output: Path | None, spreadsheet: bool = False) -> Layout:
     """Return the layout of a file or folder; pictures are written as the output's ending says, otherwise as Parquet.
+
+    Args:
+        spreadsheet: whether cells of CSV and TSV are written so that a spreadsheet takes none for a formula.
 
     Raises:
         TidemillError: it is missing, or has no layout that can be read.
@@ -61,11 +67,11 @@ def of(path: Path, output: Path | None) -> Layout:
     if not path.exists():
         raise TidemillError(f"{path} is missing")
     if path.is_dir():
-        return Pictures(path, output.suffix if output else ".parquet")
+        return Pictures(path, output.suffix if output else ".parquet", spreadsheet)
     ending = Path(files.unpacked_name(path)).suffix.lower()
     match ending:
         case ".csv" | ".tsv":
-            return Separated(path, ending)
+            return Separated(path, ending, spreadsheet)
         case ".jsonl" | ".ndjson":
             return JsonLines(path)
         case ".parquet":
@@ -74,10 +80,10 @@ def of(path: Path, output: Path | None) -> Layout:
 
 
 class Separated:
-    """CSV and TSV; every cell stays the text it is."""
+    """CSV and TSV; every cell stays the text it is, unless it is for a spreadsheet."""
 
-    def __init__(self, path: Path, ending: str) -> None:
-        self.path, self.ending = path, ending
+    def __init__(self, path: Path, ending: str, spreadsheet: bool) -> None:
+        self.path, self.ending, self.spreadsheet = path, ending, spreadsheet
 
     def total(self) -> None:
         return None
@@ -89,7 +95,7 @@ class Separated:
 
     def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
         separator = "\t" if self.ending == ".tsv" else ","
-        pd.concat([chunk.original, predictions], axis=1).to_csv(part, sep=separator, index=False, header=first)
+        _write_csv(pd.concat([chunk.original, predictions], axis=1), part, first, self.spreadsheet, separator)
 
     def join(self, parts: list[Path], output: Path) -> None:
         _append(parts, output)
@@ -110,7 +116,7 @@ class JsonLines:
         lines = jsonl.records(self.path, jsonl.Options().encoding)
         while block := list(islice(lines, size)):
             found, reasons = [record for _, record, _ in block], [reason for _, _, reason in block]
-            yield Chunk(jsonl.table(found), reasons, found)
+            yield Chunk(jsonl.table(found, self.path), reasons, found)
 
     def write(self, chunk: Chunk, predictions: pd.DataFrame, part: Path, first: bool) -> None:
         rows = zip(chunk.original, records(predictions), strict=True)
@@ -160,12 +166,12 @@ class Pictures:
 
     endings: ClassVar = {".parquet", ".csv"}
 
-    def __init__(self, path: Path, ending: str) -> None:
+    def __init__(self, path: Path, ending: str, spreadsheet: bool) -> None:
         if ending not in self.endings:
             raise TidemillError(
                 f"predictions for a folder of pictures go to a .parquet or .csv file, not to {ending!r}"
             )
-        self.path, self.ending = path, ending
+        self.path, self.ending, self.spreadsheet = path, ending, spreadsheet
         found = files.matching(path, "**/*")
         self.files = [file for file in found if file.suffix.lower() in pictures.ENDINGS]
         if not self.files:
@@ -184,12 +190,28 @@ class Pictures:
         import pyarrow
 
         if self.ending == ".csv":
-            predictions.assign(file=chunk.original)[["file", *predictions]].to_csv(part, index=False, header=first)
+            table = predictions.assign(file=chunk.original)[["file", *predictions]]
+            _write_csv(table, part, first, self.spreadsheet)
         else:
             _write_table(pyarrow.table({"file": chunk.original}), predictions, part)
 
     def join(self, parts: list[Path], output: Path) -> None:
         (_append if self.ending == ".csv" else _join_tables)(parts, output)
+
+
+def _write_csv(table: pd.DataFrame, part: Path, header: bool, spreadsheet: bool, separator: str = ",") -> None:
+    """Write a table; for a spreadsheet, with an apostrophe before each cell and name that it would compute.
+
+    A carriage return would begin a new row unless its cell is quoted, which pandas leaves out.
+    """
+    returns = any("\r" in cell for name in table for cell in table[name] if isinstance(cell, str))
+    quoting: Any = csv_module.QUOTE_NONNUMERIC if returns else csv_module.QUOTE_MINIMAL
+    table = table.map(_as_text).rename(columns=_as_text) if spreadsheet else table
+    table.to_csv(part, sep=separator, index=False, header=header, quoting=quoting)
+
+
+def _as_text(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _append(parts: list[Path], output: Path) -> None:

@@ -1,7 +1,6 @@
 """Versions that predict requests as they come: one whose predictions are returned, and one that is compared with it."""
 
 import json
-import os
 import queue
 import threading
 import time
@@ -12,13 +11,17 @@ from typing import Any
 import pandas as pd
 
 from tidemill.core.errors import TidemillError
-from tidemill.serving.followed_alias import FollowedAlias, Log
+from tidemill.core.stopping import Stopped, stopped_by
+from tidemill.serving.followed_alias import FollowedAlias
 from tidemill.serving.live_comparison import LiveComparison, Predictions
 from tidemill.serving.loading import Loaded
 from tidemill.serving.predictions import predict_each, records
+from tidemill.serving.troubles import Log, Troubles
 
 BACKLOG = 100
 """Requests that may wait for the version beside; any more it does not get, so that no response ever waits for it."""
+ASLEEP = 0.2
+"""Seconds after which a thread without work looks whether it is to end."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Live:
         self._main = FollowedAlias(address, log)
         self._shadow = FollowedAlias(shadow, log) if shadow else None
         self._log, self._canary, self._record = log, canary, record
-        self._waiting: queue.Queue[Request | None] = queue.Queue(BACKLOG)
+        self._waiting: queue.Queue[Request] = queue.Queue(BACKLOG)
         self._comparison: LiveComparison | None = None
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(_parallel_requests())
+        self._closing, self._too_late = threading.Event(), threading.Event()
+        self.troubles = Troubles(log)
         self._main.update()
         self.refresh()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -78,7 +82,7 @@ class Live:
     def refresh(self) -> None:
         """Follow aliases that have moved."""
         for followed in filter(None, (self._main, self._shadow)):
-            followed.try_update()
+            followed.try_update(self.troubles)
 
     def predict(self, rows: pd.DataFrame, options: dict[str, Any]) -> Predictions:
         """Return the predictions for a request.
@@ -89,8 +93,7 @@ class Live:
         by, other = self.main, self.shadow
         if other and _lot(rows) < self._canary:
             by, other = other, by
-        with self._free:
-            predictions = _predict(by, rows, options)
+        predictions = _predict(by, rows, options)
         if other or self._record:
             self._put(Request(rows, options, predictions, other, time.time()))
         return predictions
@@ -101,29 +104,54 @@ class Live:
             found = self._present_comparison()
             return found.document() if found else None
 
-    def close(self) -> None:
-        """Compare and record what still waits."""
-        self._waiting.put(None)
-        self._thread.join()
+    def close(self, seconds: float | None = None) -> None:
+        """Compare and record what still waits; after so many seconds, drop the rest."""
+        self._closing.set()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._too_late.set()
+            self._log(
+                f"at least {self._waiting.qsize() + 1} requests were not compared or not recorded: no time was left"
+            )
 
     def _put(self, request: Request) -> None:
-        try:
-            self._waiting.put_nowait(request)
-        except queue.Full:
-            with self._lock:
-                if comparison := self._present_comparison():
-                    comparison.missed += len(request.rows)
+        with self.troubles.caught("a request was neither compared nor recorded"):
+            try:
+                self._waiting.put_nowait(request)
+            except queue.Full as error:
+                with self._lock:
+                    if comparison := self._present_comparison():
+                        comparison.missed += len(request.rows)
+                raise TidemillError(f"{self._waiting.maxsize} others wait for that already") from error
 
     def _work(self) -> None:
-        while request := self._waiting.get():
-            try:
-                other = _predict(request.other, request.rows, request.options) if request.other else None
-                if other:
+        while request := self._next():
+            other = None
+            if request.other:
+                with self.troubles.caught("a request was not compared"):
+                    other = self._predict_beside(request.other, request)
                     self._count(request, other)
-                if self._record:
+            if self._record:
+                with self.troubles.caught("a request was not recorded"):
                     _append(self._record, request, other)
-            except (TidemillError, OSError) as error:  # it must not affect who sent the request
-                self._log(f"a request was not compared or not recorded: {error}")
+
+    def _next(self) -> Request | None:
+        """Wait for a request; return None when there will be none any more, or no time for it."""
+        while not self._too_late.is_set():
+            try:
+                return self._waiting.get(timeout=ASLEEP)
+            except queue.Empty:
+                if self._closing.is_set():
+                    break
+        return None
+
+    def _predict_beside(self, by: Loaded, request: Request) -> Predictions:
+        def condition() -> None:
+            if self._too_late.is_set():
+                raise Stopped("the service has ended")
+
+        with stopped_by(condition):
+            return _predict(by, request.rows, request.options)
 
     def _count(self, request: Request, other: Predictions) -> None:
         by_version = {request.predictions.version: request.predictions, other.version: other}
@@ -141,17 +169,6 @@ class Live:
         elif known is None or names != (known.champion, known.challenger):
             self._comparison = LiveComparison(self.main.predictor.task, *names)
         return self._comparison
-
-
-def _parallel_requests() -> int:
-    """Return how many requests are predicted at the same time: as many as there are cores for torch's threads.
-
-    More would compete for the cores, and all of them take longer. What is only compared is not counted: no response
-    waits for it.
-    """
-    import torch
-
-    return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
 def _predict(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Predictions:

@@ -7,10 +7,13 @@ from typing import Any
 import pandas as pd
 
 from tidemill.core.intervals import Interval, share
+from tidemill.serving.predictions import records
 from tidemill.tasks.common import scoring
 
 SHOWN = 10
 CONFIDENCE = 0.95
+LONGEST = 1000
+"""Characters shown of a value: a picture has millions."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ class LiveComparison:
         self.unanswered += int((~both).sum())
         self.champion_seconds += champion.seconds
         self.challenger_seconds += challenger.seconds
-        for row in same.index[~same]:
-            predictions = {"champion": old["prediction"][row], "challenger": new["prediction"][row]}
-            self.differences.append({**rows.loc[row].to_dict(), **predictions})
+        differ = same.index[~same][-SHOWN:]
+        predictions = {"champion": old["prediction"][differ], "challenger": new["prediction"][differ]}
+        for row in records(rows.loc[differ].assign(**predictions)):
+            self.differences.append({name: _shortened(value) for name, value in row.items()})
 
     def document(self) -> dict[str, Any]:
         """Return all of it for JSON, with the share of rows on which they agree."""
         agreement: Interval | None = share(self.agreed, self.compared, CONFIDENCE) if self.compared else None
         return {**asdict(self), "agreement": agreement, "differences": list(self.differences)}
+
+
+def _shortened(value: Any) -> Any:
+    text = value if isinstance(value, str) else str(value)
+    return value if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -54,8 +54,10 @@ def load(address: str) -> Loaded:
 def _check(version: "ModelVersion", model: Path) -> None:
     """Refuse a signed model that is not the registered one before it is read: an older one is signed as well."""
     check_formats(model)
+    place = f"models:/{version.name}/{version.version}"
+    if tags.WEIGHTS not in version.tags:
+        raise TidemillError(f"{place} has no tag {tags.WEIGHTS}: somebody deleted it, or it was not registered by us")
     if sha256_file(model / WEIGHTS) != version.tags[tags.WEIGHTS]:
         raise TidemillError(
-            f"the weights of models:/{version.name}/{version.version} are not those that were registered: "
-            "somebody changed the file in the artifact store"
+            f"the weights of {place} are not those that were registered: somebody changed the file in the artifact store"
         )

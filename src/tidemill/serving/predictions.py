@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from tidemill.core import stopping
 from tidemill.core.errors import TidemillError
 from tidemill.inference.predictor import Predictor
 
@@ -20,6 +21,7 @@ def predict_each(predictor: Predictor, rows: pd.DataFrame, options: dict[str, An
     Returns:
         The columns of `Predictor.predict`, and `reason`: why a row has no prediction, otherwise None.
     """
+    stopping.point()
     try:
         return predictor.predict(rows, **(options or {})).assign(reason=None)
     except TidemillError as error:

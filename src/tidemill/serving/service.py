@@ -1,89 +1,59 @@
 """The HTTP service: rows as JSON in, predictions as JSON out, and a page to try it on."""
 
-import hmac
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from ipaddress import ip_address
-from socket import create_server, socket
 from typing import Any
 
-import pandas as pd
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.stopping import Stopped
+from tidemill.serving import requests
+from tidemill.serving.access import Access
+from tidemill.serving.asgi import App, Receive, Scope, Send
 from tidemill.serving.live import Live
+from tidemill.serving.params import Serve
 from tidemill.serving.predictions import records
+from tidemill.serving.turns import SOON, Turns, client_of
+from tidemill.serving.work import Work
 
-TOKEN = "TIDEMILL_SERVE_TOKEN"
-ROWS = 1000
-"""Rows a request may hold."""
-BYTES = 32 * 2**20
-"""Bytes a request may hold."""
 REFUSED = 422
 RETURNED = ["prediction", "confidence", "reason"]
 """What a response holds of each row."""
-Call = Callable[[Request], Awaitable[Response]]
+KILLED = 1
+"""Exit code where the service does not end by itself in its time."""
+BODY = {"content": {"application/json": {"schema": requests.PredictionRequest.model_json_schema()}}}
 
 
-class PredictionRequest(BaseModel):
-    """The body of a request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    rows: list[dict[str, Any]] = Field(min_length=1, max_length=ROWS)
-    """The task's inputs by name, as `{"text": "…"}`; a picture is base64 text."""
-    options: dict[str, Any] = {}
-    """Those of the task, `{"temperature": 0.5}`."""
+class Cut(Exception):
+    """A stream ended before its text did; the connection is closed, so that nobody takes it for the whole."""
 
 
-def listen(host: str, port: int) -> socket:
-    """Return a socket that is bound: to the loopback, unless there is a token to ask for.
-
-    Raises:
-        TidemillError: the address can be reached from elsewhere and there is no token, or it is in use.
-    """
-    if not _is_loopback(host) and not os.environ.get(TOKEN):
-        raise TidemillError(
-            f"{host} can be reached from other machines: set {TOKEN} to the token that they have to send, or leave --host out"
-        )
-    try:
-        return create_server((host, port))
-    except OSError as error:
-        raise TidemillError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
-
-
-def application(live: Live, host: str, refresh: float) -> FastAPI:
+def application(live: Live, token: str | None, limits: Serve, refresh: float) -> FastAPI:
     """Return the service.
 
     Args:
         live: the versions that predict.
-        host: the address it listens on; on the loopback it accepts no other name, otherwise it asks for the token.
+        token: what requests have to send; where there is none, it accepts no other name than that of this machine.
+        limits: what a request and a client may ask.
         refresh: seconds between two checks of where the aliases point.
     """
-    app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=_following(live, refresh))
+    turns, ended = Turns(_parallel_requests(), limits), threading.Event()
+    app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=_following(live, refresh, ended, limits))
+    app.add_middleware(Places, turns=turns)
+    app.add_middleware(Access, token=token)
 
     @app.exception_handler(TidemillError)
     def refused(_: Request, error: TidemillError) -> Response:
         return JSONResponse({"detail": str(error)}, REFUSED)
 
-    @app.middleware("http")
-    async def guarded(request: Request, call_next: Call) -> Response:
-        if int(request.headers.get("content-length", 0)) > BYTES:
-            return JSONResponse({"detail": f"a request may hold {BYTES:,} bytes"}, 413)
-        if "transfer-encoding" in request.headers:
-            return JSONResponse({"detail": "send the length of the request with it"}, 411)
-        if not _is_loopback(host):
-            sent = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(sent.encode(), os.environ[TOKEN].encode()):
-                return JSONResponse({"detail": f"send the header 'Authorization: Bearer …' with {TOKEN}"}, 401)
-        elif not _is_loopback(request.url.hostname or ""):  # a page elsewhere that gave its name this address
-            return JSONResponse({"detail": "this service accepts only the name of this machine"}, 400)
-        return await call_next(request)
+    @app.exception_handler(Stopped)
+    def stopped(_: Request, error: Stopped) -> Response:
+        return JSONResponse({"detail": str(error)}, 503, SOON)
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
@@ -100,20 +70,22 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
             "inputs": list(predictor.rows.INPUTS),
             "options": options.model_dump() if options else {},
             "streams": predictor.streams,
+            "requests": turns.taken,
+            "status": "failing" if live.troubles.present else "ok",
+            "troubles": live.troubles.document(),
         }
 
-    @app.post("/predict")
-    def predict(request: PredictionRequest) -> dict[str, Any]:
-        predictions = live.predict(pd.DataFrame(request.rows), request.options)
-        return {"version": predictions.version, "answers": records(predictions.rows[RETURNED])}
+    @app.post("/predict", openapi_extra={"requestBody": BODY})
+    async def predict(request: Request) -> Response:
+        content = await requests.body(request, limits)
+        return await Work(request, turns, limits.seconds, ended).step(lambda: _predicted(live, content, limits))
 
-    @app.post("/stream")
-    def stream(request: PredictionRequest) -> StreamingResponse:
-        predictor = live.main.predictor
-        if not predictor.streams or len(request.rows) != 1:
-            raise TidemillError("only a text generator can stream, one row at a time: POST /predict")
-        pieces = _begun(predictor.stream(pd.DataFrame(request.rows), **request.options))
-        return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
+    @app.post("/stream", openapi_extra={"requestBody": BODY})
+    async def stream(request: Request) -> Response:
+        content = await requests.body(request, limits)
+        work = Work(request, turns, limits.seconds, ended)
+        pieces = await work.step(lambda: _begun(live, content, limits))
+        return StreamingResponse(_rest(work, *pieces), media_type="text/plain; charset=utf-8")
 
     @app.get("/comparison")
     def comparison() -> dict[str, Any]:
@@ -125,11 +97,74 @@ def application(live: Live, host: str, refresh: float) -> FastAPI:
     return app
 
 
-def _following(live: Live, refresh: float) -> Callable[[FastAPI], Any]:
+class Places:
+    """Middleware that keeps a place for each request that asks for work, until its response is sent."""
+
+    def __init__(self, app: App, turns: Turns) -> None:
+        self.app, self.turns = app, turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or refuse it at once."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return await self.app(scope, receive, send)
+        try:
+            with self.turns.place(client_of(Request(scope))):
+                await self.app(scope, receive, send)
+        except HTTPException as full:
+            await JSONResponse({"detail": full.detail}, full.status_code, dict(full.headers or {}))(
+                scope, receive, send
+            )
+        except Cut:
+            pass  # the server closes a connection whose response is not complete
+
+
+def _parallel_requests() -> int:
+    """Return how many requests are predicted at the same time: as many as there are cores for torch's threads.
+
+    More would compete for the cores, and all of them take longer. What is only compared is not counted: no response
+    waits for it.
+    """
+    import torch
+
+    return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
+
+
+def _predicted(live: Live, content: bytes, limits: Serve) -> Response:
+    request = requests.read(content, limits, live.main.predictor)
+    predictions = live.predict(request.table(), request.options)
+    return JSONResponse({"version": predictions.version, "answers": records(predictions.rows[RETURNED])})
+
+
+Next = Callable[[], str | None]
+"""Returns the next piece of a text, None after the last."""
+
+
+def _begun(live: Live, content: bytes, limits: Serve) -> tuple[str | None, Next]:
+    """Return the first piece, so that an error of the request is known before the response begins, and the others."""
+    predictor = live.main.predictor
+    request = requests.read(content, limits, predictor)
+    if not predictor.streams or len(request.rows) != 1:
+        raise TidemillError("only a text generator can stream, one row at a time: POST /predict")
+    pieces = predictor.stream(request.table(), **request.options)
+
+    def following() -> str | None:
+        return next(pieces, None)
+
+    return following(), following
+
+
+async def _rest(work: Work, piece: str | None, following: Next) -> AsyncIterator[str]:
+    try:
+        while piece is not None:
+            yield piece
+            piece = await work.step(following)
+    except Stopped as error:
+        raise Cut from error
+
+
+def _following(live: Live, refresh: float, ended: threading.Event, limits: Serve) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def following(_: FastAPI) -> AsyncIterator[None]:
-        ended = threading.Event()
-
         def follow() -> None:
             while not ended.wait(refresh):
                 live.refresh()
@@ -137,24 +172,9 @@ def _following(live: Live, refresh: float) -> Callable[[FastAPI], Any]:
         threading.Thread(target=follow, daemon=True).start()
         yield
         ended.set()
-        live.close()
+        last = threading.Timer(limits.shutdown + 1, os._exit, [KILLED])  # whatever a thread waits for
+        last.daemon = True
+        last.start()
+        live.close(limits.shutdown)
 
     return following
-
-
-def _begun(pieces: Iterator[str]) -> Iterator[str]:
-    """Yield the same pieces, the first computed already: an error of the request is known before the response begins."""
-    first = next(pieces, "")
-
-    def rest() -> Iterator[str]:
-        yield first
-        yield from pieces
-
-    return rest()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

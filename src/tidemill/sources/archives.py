@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.unpacking import Bounded, TooLarge
 
 CHUNK = 1 << 20
 AR_MAGIC = b"!<arch>\n"
@@ -24,19 +25,19 @@ def extract(archive: Path, targets: Mapping[str, Path], label: str) -> None:
     """Stream the members named by `targets` (path in the archive → file) to their files, and no others.
 
     Raises:
-        TidemillError: a member is missing, is not a regular file or has a path that leads out of the archive;
-            or the file is no archive, truncated or damaged.
+        TidemillError: a member is missing, is not a regular file, has a path that leads out of the archive or unpacks to
+            far more than the archive has; or the file is no archive, truncated or damaged.
         OSError: a target cannot be written.
     """
     for path in targets:
         _refuse_escape(path, label)
-    missing = dict(targets)
+    missing, packed = dict(targets), archive.stat().st_size
     try:
         for path, stream in _members(archive, set(targets), label):
             target = missing.pop(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with stream, target.open("wb") as file:
-                shutil.copyfileobj(stream, file, CHUNK)
+            with Bounded(stream, packed) as content, target.open("wb") as file:
+                shutil.copyfileobj(content, file, CHUNK)
             if not missing:
                 return
     except (
@@ -48,6 +49,8 @@ def extract(archive: Path, targets: Mapping[str, Path], label: str) -> None:
         NotImplementedError,
     ) as error:
         raise _damaged(label, error) from error
+    except TooLarge as error:
+        raise TidemillError(f"{label}: member {path!r} of the archive is refused: {error}") from error
     except OSError as error:
         if error.errno is None:  # raised by gzip and bz2 for bytes that are not theirs
             raise _damaged(label, error) from error

@@ -96,7 +96,7 @@ def _downloaded(source: str, wanted: Download, pin: str) -> Path:
     with cache.locked(pin):
         if _has_hash(cached, pin):
             return cached
-        return _first(source, wanted, lambda address: _download(source, address, pin, cached))
+        return _first(source, wanted, lambda address: _download(source, address, pin, cached, wanted.size))
 
 
 def _first(source: str, wanted: Download, get: Callable[[str], Path]) -> Path:
@@ -110,18 +110,18 @@ def _first(source: str, wanted: Download, get: Callable[[str], Path]) -> Path:
     raise TidemillError(f"{source}: no address provides its file: {'; '.join(reasons)}")
 
 
-def _download(source: str, address: str, pin: str, cached: Path) -> Path:
+def _download(source: str, address: str, pin: str, cached: Path, size: int | None) -> Path:
     found = locate(address, pin)
     if isinstance(found, Path):
         _check_hash(found, pin, f"{source}: {address}")
         return found
     part = cached.with_suffix(".part")
     resumed = part.exists()
-    download(found, part, source)
+    download(found, part, source, size)
     try:
         if resumed and not _has_hash(part, pin):  # the bytes of an earlier try may be wrong: once more from the start
             part.unlink()
-            download(found, part, source)
+            download(found, part, source, size)
         _check_hash(part, pin, f"{source}: {address}")
     except TidemillError:
         part.unlink()
@@ -130,14 +130,14 @@ def _download(source: str, address: str, pin: str, cached: Path) -> Path:
     return cached
 
 
-def _download_latest(source: str, address: str, target: Path) -> Path:
+def _download_latest(source: str, address: str, target: Path, size: int | None) -> Path:
     """Download a file without a hash, never resuming: the file may have changed in between."""
     found = locate(address, "")
     if isinstance(found, Path):
         shutil.copyfile(found, target)
     else:
         target.unlink(missing_ok=True)
-        download(found, target, source, tries=1)
+        download(found, target, source, size, tries=1)
     return target
 
 
@@ -147,7 +147,7 @@ def _place(source: str, wanted: Download, archive: Path | None, folder: Path) ->
         (target,) = (folder / name for name in files)
         target.parent.mkdir(parents=True, exist_ok=True)
         if archive is None:
-            _first(source, wanted, lambda address: _download_latest(source, address, target))
+            _first(source, wanted, lambda address: _download_latest(source, address, target, wanted.size))
         else:
             shutil.copyfile(archive, target)
     elif archive is not None:

@@ -1,5 +1,7 @@
 """Params of `sources:`: what `tidemill fetch` downloads."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from tidemill.core.params import Params, Sha256
@@ -22,6 +24,8 @@ class Download(Params):
     local path."""
     sha256: Sha256 | None
     """null: the file changes over time; a fetch keeps the copy that is there, a retraining downloads it again."""
+    size: Annotated[int, Field(ge=0)] | None = None
+    """Its bytes: a server that sends more is left at once; null allows for 64 GiB."""
     members: dict[str, Member] | None = None
     """Files to extract from the archive, by their new names; null keeps the downloaded file itself."""
     name: str | None = None

@@ -10,10 +10,16 @@ from typing import Any
 CHUNK = 1 << 20
 TRIES = 5
 SECONDS_WITHOUT_A_BYTE = 60
+LARGEST = 2**36
+"""Bytes of a file whose size is not pinned; a server that never ends would fill the disk."""
 
 
 class Unavailable(Exception):
     """An address does not provide its file; the next one may."""
+
+
+class TooLarge(Unavailable):
+    """An address provides more than the file can have."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +35,22 @@ Opener = Callable[[int], AbstractContextManager[Stream]]
 """Opens a file from a byte on. A server that cannot do so starts at 0; `Stream.start` says where it did."""
 
 
-def download(opener: Opener, part: Path, label: str, tries: int = TRIES) -> None:
-    """Complete `part` with the bytes of the file that it lacks.
+def download(opener: Opener, part: Path, label: str, size: int | None = None, tries: int = TRIES) -> None:
+    """Complete `part` with the bytes of the file that it lacks; it may have `size`.
 
     A broken connection is opened again as long as each try yields bytes; these stay in `part`.
 
     Raises:
-        Unavailable: the address provides nothing, or nothing more.
+        Unavailable: the address provides nothing, nothing more, or more than the size; then `part` is removed.
         OSError: `part` cannot be written, e.g. the disk is full; it is removed.
     """
     for attempt in range(1, tries + 1):
         before = _size(part)
         try:
-            return _append(opener, part, label)
+            return _append(opener, part, label, LARGEST if size is None else size)
+        except TooLarge:
+            part.unlink(missing_ok=True)
+            raise
         except Unavailable:
             if attempt == tries or _size(part) <= before:
                 raise
@@ -50,11 +59,13 @@ def download(opener: Opener, part: Path, label: str, tries: int = TRIES) -> None
             raise
 
 
-def _append(opener: Opener, part: Path, label: str) -> None:
+def _append(opener: Opener, part: Path, label: str, most: int) -> None:
     from tqdm import tqdm
 
     with opener(_size(part)) as stream, part.open("ab") as file:
         file.truncate(stream.start)
+        if (stream.size or 0) > most:
+            raise TooLarge(f"the server offers {stream.size:,} bytes, and it may be {most:,}")
         quiet = True if os.environ.get("CI") else None  # None: quiet where the output is not a terminal
         with tqdm(
             total=stream.size,
@@ -65,6 +76,8 @@ def _append(opener: Opener, part: Path, label: str) -> None:
             disable=quiet,
         ) as progress:
             for chunk in stream.chunks:
+                if file.tell() + len(chunk) > most:
+                    raise TooLarge(f"the server sends more than {most:,} bytes")
                 file.write(chunk)
                 progress.update(len(chunk))
         if stream.size is not None and file.tell() < stream.size:

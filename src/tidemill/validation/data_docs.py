@@ -39,16 +39,28 @@ def write_data_docs(folder: Path, results: dict[str, ExpectationSuiteValidationR
 def _page(name: str, result: ExpectationSuiteValidationResult, tables: list[str]) -> str:
     document = ValidationResultsPageRenderer().render(_escaped(result))
     overview = document.sections[0]
+    for section in document.sections:
+        _escape_heading(section)
     overview.content_blocks = [block for block in overview.content_blocks if block.content_block_type == "table"]
     view: DefaultJinjaPageView = OfflinePageView()
     return str(view.render(document, title=f"Expectations of {name}", tables=tables))
+
+
+def _escape_heading(section: Any) -> None:
+    """Show the name of a column, which heads its section, as text: the library escapes it in its tables only."""
+    for block in section.content_blocks:
+        if block.content_block_type == "header":
+            heading = block.header.string_template
+            heading["template"] = html.escape(heading["template"])
 
 
 def _escaped(result: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:
     """Return a copy in which values of the data hold no markup: the library inserts them into its tables as they are."""
     escaped = copy.deepcopy(result)
     for one in escaped.results:
-        one.result = _escaped_strings(one.result)
+        one.result, one.exception_info = _escaped_strings(one.result), _escaped_strings(one.exception_info)
+        if one.expectation_config is not None and one.expectation_config.description is not None:
+            one.expectation_config.description = html.escape(one.expectation_config.description)
         one.result["unexpected_index_list"] = one.result.get(
             "partial_unexpected_index_list"
         )  # otherwise the page lists no ids

@@ -25,6 +25,7 @@ from tidemill.serving.shadow import shadow
 from tidemill.tracking.store import connect
 
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
+TOKEN = "long enough not to be guessed"
 CHAMPION, CHALLENGER = "models:/reviews@champion", "models:/reviews@challenger"
 ROWS = [{"text": text} for text in texts(60, 9000)["text"]]
 
@@ -188,11 +189,11 @@ def test_beyond_this_machine_it_asks_for_a_token(project: Path) -> None:
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: 0.0.0.0 can be reached from other machines: set TIDEMILL_SERVE_TOKEN")
-    with served(project, CHALLENGER, "--host", "0.0.0.0", TIDEMILL_SERVE_TOKEN="s3cret") as (address, _):
+    with served(project, CHALLENGER, "--host", "0.0.0.0", TIDEMILL_SERVE_TOKEN=TOKEN) as (address, _):
         address = address.replace("0.0.0.0", "127.0.0.1")
         assert httpx.get(f"{address}/health").status_code == 401
-        assert httpx.get(f"{address}/health", headers={"Authorization": "Bearer s3cre"}).status_code == 401
-        assert httpx.get(f"{address}/health", headers={"Authorization": "Bearer s3cret"}).status_code == 200
+        assert httpx.get(f"{address}/health", headers={"Authorization": f"Bearer {TOKEN[:-1]}"}).status_code == 401
+        assert httpx.get(f"{address}/health", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
 def test_a_port_that_is_taken_and_a_canary_without_a_shadow(project: Path, service: str) -> None:

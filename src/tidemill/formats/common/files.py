@@ -2,21 +2,29 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.unpacking import Bounded, most
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
+BUFFER = 2**20
+"""Bytes unpacked at once."""
+MOST_COLUMNS = 2**14
+"""Columns of a table; more come from rows taken for columns, or from names that are values."""
+MOST_CELLS = 2**30
+"""Cells of a Parquet file, all of which are in memory at once."""
 LONGEST_LINE = 2**24
 """Characters of a line or cell; a longer one comes from another kind of file, or from a quote left open."""
 
@@ -77,13 +85,13 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open the content as a stream, unpacked if the name of the file says that it is packed.
 
     Raises:
-        TidemillError: the file is empty, truncated or damaged.
+        TidemillError: the file is empty, truncated or damaged, or unpacks to far more than its size.
     """
     if path.stat().st_size == 0:
         raise TidemillError(f"{path} is empty")
     try:
         with _unpacked(path) as stream:
-            yield stream
+            yield io.BufferedReader(Bounded(stream, path.stat().st_size), BUFFER) if is_packed(path) else stream
     except UNPACKING_ERRORS as error:
         raise TidemillError(f"{path} cannot be unpacked: {error}") from error
 
@@ -109,6 +117,34 @@ def pieces(path: Path, size: int = 2**20) -> Iterator[bytes]:
             yield piece
 
 
+def check_columns(file: Path, count: int) -> None:
+    """Refuse a table with too many columns.
+
+    Raises:
+        TidemillError: there are more than `MOST_COLUMNS`.
+    """
+    if count > MOST_COLUMNS:
+        raise TidemillError(f"{file} has more than {MOST_COLUMNS:,} columns: are its rows the columns?")
+
+
+def column_names(records: Iterable[Mapping[str, Any]], file: Path) -> list[str]:
+    """Return the names in records, in the order of their first use.
+
+    Raises:
+        TidemillError: there are more than `MOST_COLUMNS`.
+    """
+    names: dict[str, None] = {}
+    for record in records:
+        names.update(dict.fromkeys(record))
+        check_columns(file, len(names))
+    return list(names)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the name of a file says that it is packed."""
+    return path.suffix.lower() in PACKED
+
+
 def plain_stem(path: Path) -> str:
     """Return the name without its endings: `pos` for `pos.txt.gz`."""
     return Path(unpacked_name(path)).stem
@@ -128,7 +164,9 @@ def _parquet_table(file: Path) -> "pa.Table":
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(file).read()
+        opened_file = pyarrow.parquet.ParquetFile(file)
+        _check_declared(file, opened_file.metadata)
+        table = opened_file.read()
         table.validate(full=True)
     except (pyarrow.ArrowException, OSError) as error:
         raise TidemillError(f"{file} is not a whole Parquet file: {error}") from error
@@ -138,6 +176,15 @@ def _parquet_table(file: Path) -> "pa.Table":
         if (longest or 0) > LONGEST_LINE:
             raise TidemillError(f"{file}: column {name!r} has a cell of {longest:,} characters: shorten or remove it")
     return table
+
+
+def _check_declared(file: Path, metadata: Any) -> None:
+    """Refuse a Parquet file whose metadata declare more than memory holds, before any of it is read."""
+    check_columns(file, metadata.num_columns)
+    cells = metadata.num_rows * metadata.num_columns
+    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    if cells > MOST_CELLS or size > most(file.stat().st_size):
+        raise TidemillError(f"{file} declares {cells:,} cells of {size:,} bytes: split it, or leave columns out")
 
 
 def _is_text(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidemill.core import stopping
 from tidemill.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def span_logits(network: "torch.nn.Module", windows: "Windows") -> "torch.Tensor
 
     found = torch.zeros(*windows.tokens.shape, 2, device=windows.tokens.device)
     for group in torch.split(windows.lengths.argsort(stable=True), AT_ONCE):
+        stopping.point()
         longest = int(windows.lengths[group].max())
         part = (windows.tokens[group, :longest], windows.lengths[group], windows.segments[group, :longest])
         found[group, :longest] = network(*part).float()

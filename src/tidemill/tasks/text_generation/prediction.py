@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tidemill.core import stopping
 from tidemill.core.params import Params
 from tidemill.core.spec import Spec
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 LOGITS = 2**22
 """Logits held at once while the likelihood of texts is computed: more do not fit a CPU's cache."""
+COLDEST = 0.01
+"""Least temperature above 0: logits divided by less may be too large for the numbers of a network."""
 UNFINISHED = "\ufffd"
 """What a character decodes to as long as some of its bytes are missing."""
 
@@ -26,20 +29,27 @@ class Options(Params):
 
     new_tokens: int = Field(default=32, ge=1, le=100_000)
     """Tokens added at most."""
-    temperature: float = Field(default=0.8, ge=0)
-    """Below 1 likely tokens become likelier; at 0 the likeliest is always taken."""
-    top_k: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=0.8, ge=0, le=100)
+    """Below 1 likely tokens become likelier; at 0 the likeliest is always taken, and 0.01 is the least beside it."""
+    top_k: int | None = Field(default=None, ge=1, le=2**31)
     """Draw only from this many of the likeliest tokens."""
-    top_p: float | None = Field(default=0.95, gt=0, le=1)
+    top_p: float | None = Field(default=0.95, ge=0.001, le=1)
     """Draw only from the likeliest tokens that together have this probability (Holtzman et al., 2020)."""
-    repetition_penalty: float = Field(default=1.0, gt=0)
+    repetition_penalty: float = Field(default=1.0, ge=0.01, le=100)
     """Above 1, tokens that are already in the text become less likely (Keskar et al., 2019)."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**64)
     """The same seed and prompt give the same text."""
     stop: list[str] = Field(default=[])
     """Texts at which to end; they are not part of the prediction."""
     cached: bool = True
     """Whether keys and values of earlier tokens are kept: the prediction is the same, and takes a fraction of the time."""
+
+    @field_validator("temperature")
+    @classmethod
+    def _leaves_chances(cls, value: float) -> float:
+        if 0 < value < COLDEST:
+            raise ValueError(f"should be 0, or at least {COLDEST}")
+        return value
 
 
 @dataclass
@@ -138,6 +148,7 @@ def _tokens(network: Any, ids: list[int], spec: Spec, options: Options) -> Itera
     context = _Context(network, spec["length"], options.cached)
     new, ids = ids, list(ids)
     for _ in range(options.new_tokens):
+        stopping.point()
         logits = context.logits(new)
         token = draw(logits, ids, options, generator)
         if token == spec["end"]:
