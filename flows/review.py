@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tidemill.core.errors import TidemillError
 from tidemill.registry import promotion, proposals
-from tidemill.registry.decision_log import Entry
+from tidemill.registry.decision_entry import Entry
 from tidemill.registry.identity import Identity
 from tidemill.tracking.store import connect
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, sha256_file, write_json
 from tidemill.core.tables import blocks, read_table
-from tidemill.registry import champion, checks, lineage, signing, versions
+from tidemill.registry import champion, checks, comparing, content, lineage, statement, versions
 from tidemill.registry.candidate import Candidate
 from tidemill.registry.identity import proposer
 from tidemill.registry.package import package
@@ -58,13 +59,13 @@ def register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     found = _checks_of(candidate)
     client = connect()
     run = _run(client, candidate)
-    serving = champion.find(client, name)
-    found.append(champion.compare(serving, candidate))
+    serving = champion.by_log(client, name)
+    found.append(comparing.compare(serving, candidate))
     version = _version(client, candidate) or _new_version(client, candidate, run)
-    origin = _stored_lineage(version)
+    origin, files, proposal = _stored(version, candidate)
     found += [checks.clean_tree(origin), checks.lineage_complete(origin)]
     passed = all(check.passed for check in found if check.needed_by == tags.CHALLENGER)
-    _record(client, version, found, passed, serving)
+    version = _record(client, version, found, files, proposal, serving)
     _describe(client, version, found, candidate, serving)
     _move_alias(client, version, passed)
     return {
@@ -150,9 +151,10 @@ def _dataset(candidate: Candidate, split: str) -> Any:
 
 
 def _version(client: "MlflowClient", candidate: Candidate) -> "ModelVersion | None":
+    """Return the version of these weights and this evaluation, unless it is of before the whole of one was signed."""
     named = {tags.WEIGHTS: candidate.weights_sha256, tags.EVALUATION: candidate.evaluation_sha256}
     conditions = [f"name = '{candidate.name}'", *(f"tags.`{tag}` = '{value}'" for tag, value in named.items())]
-    return next(iter(client.search_model_versions(" and ".join(conditions))), None)
+    return next(filter(content.is_signed, client.search_model_versions(" and ".join(conditions))), None)
 
 
 def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "ModelVersion":
@@ -165,10 +167,11 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         for document in DOCUMENTS:
             shutil.copyfile(candidate.results / document, staged / document)
         write_json(staged / versions.LINEAGE, origin)
+        write_json(staged / versions.PROPOSAL, _proposal())
         _reference(candidate).to_parquet(staged / versions.REFERENCE, index=False)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.params["task"], examples, staged / "model")
-        signing.sign(staged / "model")
+        content.sign(staged)
         client.log_artifacts(run.info.run_id, str(staged), folder)
     _ensure_model(client, candidate.name)
     named = lineage.as_tags(origin) | {tags.EVALUATION: candidate.evaluation_sha256, tags.FOLDER: folder}
@@ -203,32 +206,57 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
             raise
 
 
-def _stored_lineage(version: "ModelVersion") -> dict[str, Any]:
-    """Return the lineage a version was made with, which a later call in another tree does not change."""
+def _stored(
+    version: "ModelVersion", candidate: Candidate
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str | None]]:
+    """Return the lineage a version was made with, which a later call in another tree does not change; its files, proposal.
+
+    Raises:
+        TidemillError: what the registry holds is not what was signed, or is not this candidate.
+    """
     with TemporaryDirectory() as scratch:
-        origin: dict[str, Any] = read_json(versions.download(version, versions.LINEAGE, Path(scratch)))
-    return origin
+        folder = content.fetched(version, Path(scratch))
+        content.verify_files(version, folder)
+        stored = content.Content(folder, None).hashes()
+        for part, own in (("weights", candidate.weights_sha256), ("evaluation", candidate.evaluation_sha256)):
+            if stored[part] != own:
+                raise TidemillError(f"models:/{version.name}/{version.version}: its {part} is not that of its tags")
+        origin, proposal = (read_json(folder / name) for name in (versions.LINEAGE, versions.PROPOSAL))
+        return origin, content.files(folder), proposal
 
 
 def _record(
     client: "MlflowClient",
     version: "ModelVersion",
     found: list[checks.Check],
-    passed: bool,
+    files: dict[str, str],
+    proposal: dict[str, str | None],
     serving: "ModelVersion | None",
-) -> None:
-    """Record on the version whether it passed and why, in numbers, and who proposed it."""
+) -> "ModelVersion":
+    """State what the version holds, who proposed it, whether it passed and why, in numbers; and show it as tags."""
     needed = [check for check in found if check.needed_by == tags.CHALLENGER]
-    named = {
-        tags.PASSED: str(passed).lower(),
-        tags.REASON: "; ".join(check.sentence for check in needed if check.passed == passed),
-        tags.COMPARED: str(serving.version) if serving else champion.NO_CHAMPION,
-    }
-    by = proposer()
-    if by and tags.PROPOSER not in version.tags:
-        named[tags.PROPOSER] = by
-    for tag, value in named.items():
-        client.set_model_version_tag(version.name, version.version, tag, value)
+    passed = all(check.passed for check in needed)
+    if proposal["proposer"] is None:  # nobody was known when it was made
+        proposal = _proposal()
+    stated = statement.Statement(
+        name=str(version.name),
+        version=str(version.version),
+        files=files,
+        **proposal,
+        passed=passed,
+        reason="; ".join(check.sentence for check in needed if check.passed == passed),
+        compared=str(serving.version) if serving else champion.NO_CHAMPION,
+    )
+    statement.write(client, stated)
+    for tag, value in stated.as_tags().items():
+        if version.tags.get(tag) != value:
+            client.set_model_version_tag(version.name, version.version, tag, value)
+    return client.get_model_version(version.name, version.version)
+
+
+def _proposal() -> dict[str, str | None]:
+    found = proposer()
+    return {"proposer": found.who if found else None, "identity": found.source if found else None}
 
 
 def _describe(

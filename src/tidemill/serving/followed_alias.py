@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tidemill.core.errors import TidemillError
-from tidemill.registry import versions
+from tidemill.registry import champion
 from tidemill.serving.loading import Loaded, load
 
 Log = Callable[[str], None]
@@ -15,7 +15,7 @@ class FollowedAlias:
     def __init__(self, address: str, log: Log) -> None:
         self.address = address
         self.loaded: Loaded | None = None
-        self._log, self._trouble = log, ""
+        self._log, self._trouble, self._told = log, "", ""
 
     def update(self) -> None:
         """Load what the address names now, and log it if it is new.
@@ -23,9 +23,9 @@ class FollowedAlias:
         Raises:
             TidemillError: there is none, or it is not what was registered. What was loaded before stays.
         """
-        found = versions.find(self.address)
+        found = champion.resolve(self.address, self._tell)
         if self.loaded is None or self.loaded.name != f"{found.name}/{found.version}":
-            self.loaded = load(self.address)
+            self.loaded = load(self.address, self._tell)
             self._log(f"{self.address} is {self.loaded.name}")
         self._trouble = ""
 
@@ -37,3 +37,9 @@ class FollowedAlias:
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 self._log(f"{self.loaded.name if self.loaded else 'nothing'} stands for {self.address}: {error}")
+
+    def _tell(self, line: str) -> None:
+        """Log once that the alias is not where it was put by decision."""
+        if line != self._told:
+            self._told = line
+            self._log(line)

@@ -6,13 +6,20 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
 
 from tests.unit.registry.candidates import PARAMS, perfect, write_candidate, write_evaluation
+from tidemill.registry import content, promotion, versions
+from tidemill.registry.content import Content
+from tidemill.registry.decision_entry import Entry, signed
+from tidemill.registry.decision_log import DecisionLog, champion_of, following
 from tidemill.registry.identity import Identity
 from tidemill.registry.registration import register
+from tidemill.tracking import tags
+from tidemill.tracking.store import connect
 
 ROOT = Path(__file__).parents[3]
 GRACE = Identity("Grace <grace@localhost>", "git")
@@ -47,6 +54,63 @@ def propose(project: Path, seed: int, wrong: int) -> str:
     test = pd.read_parquet(folder / "ingest" / "test.parquet")
     write_evaluation(folder, system, test, perfect(test, ["0", "1", "2"], wrong))
     return str(register("bars", system, folder)["version"])
+
+
+def crown(system: str, version: str, by: Identity = GRACE) -> None:
+    """Make a version champion by two entries of the log, whatever the rules say of it."""
+    client = connect()
+    log = DecisionLog(client, system)
+    with TemporaryDirectory() as scratch:
+        reviewed = Content(content.fetched(promotion.version_of(client, system, version), Path(scratch)), None).hashes()
+    for state in ("begun", "done"):
+        entries = log.entries()
+        last = entries[-1] if entries else None
+        same = {"when": "2026-01-01T00:00:00+00:00", "system": system, "action": "promote", "version": version}
+        entry = Entry(
+            **same,
+            **following(entries),  # type: ignore[arg-type]
+            state=state,
+            champion_before=last.champion_before if last and state == "done" else champion_of(entries),
+            champion_after=version,
+            who=by.who,
+            identity=by.source,
+            why="for the test",
+            reviewed=reviewed,
+        )
+        assert log.append(signed(entry, by))
+    promotion.put_alias(client, system, version)
+
+
+def stored(project: Path, system: str, version: str) -> Path:
+    """The folder of a version's files in a project's own store."""
+    entry = promotion.version_of(connect(), system, version)
+    return project / f".tidemill/mlflow/artifacts/{system}/{entry.run_id}/artifacts" / entry.tags[tags.FOLDER]
+
+
+@contextmanager
+def as_before(project: Path, system: str, version: str) -> Iterator[Path]:
+    """Make a version one that was registered before the whole of it was signed: with a signature of its model alone.
+
+    Its files are put back afterwards.
+    """
+    folder = stored(project, system, version)
+    with changed(folder):
+        for name in (content.SIGNATURE, versions.PROPOSAL):
+            (folder / name).unlink()
+        connect().delete_model_version_tag(system, version, tags.STATEMENT)
+        yield folder
+
+
+@contextmanager
+def changed(folder: Path) -> Iterator[Path]:
+    """Put a folder back afterwards, whatever has become of it."""
+    with TemporaryDirectory() as scratch:
+        kept = shutil.copytree(folder, Path(scratch) / "kept")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(kept, folder)
 
 
 def proposed_project(folder: Path, store: Path | str) -> Path:

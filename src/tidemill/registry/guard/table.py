@@ -53,7 +53,7 @@ LINEAGE_TAGS = {
     *(stored.PARENT_RUN, stored.FLOW_RUN, stored.TEST_SET, stored.WEIGHTS, stored.EVALUATION, stored.FOLDER),
 }
 """Tags a version is created with, which nobody changes afterwards."""
-GATE_TAGS = {stored.PASSED, stored.REASON, stored.COMPARED}
+GATE_TAGS = {stored.PASSED, stored.REASON, stored.COMPARED, stored.STATEMENT}
 """Tags that `register` writes anew whenever it compares a version with the champion."""
 DECISION_TAGS = {stored.DECISION, stored.COMMENT, stored.REFUSED, stored.CARRIED_OUT}
 
