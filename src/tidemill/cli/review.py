@@ -91,17 +91,29 @@ def audit(
 
     with one_line():
         client = connect()
-        systems = [system] if system else [model.name for model in client.search_registered_models()]
-        faulty = False
-        for name in systems:
-            if repair:
-                audit.repair(client, name)
-            entries, wrong = audit.audit(client, name)
-            for entry in entries:
-                print(entry)
-            for line in wrong:
-                print(f"{name}: WRONG: {line}")
-            if not wrong:
-                print(f"{name}: {len(entries)} entries, unbroken, in both places; the alias is where they put it")
-            faulty = faulty or bool(wrong)
-    sys.exit(faulty)
+        faulty = [name for name in ([system] if system else audit.systems(client)) if not _audited(name, repair)]
+    sys.exit(bool(faulty))
+
+
+def _audited(system: str, repair: bool) -> bool:
+    """Print the log of one system and what is wrong with it; whether nothing is."""
+    from tidemill.core.errors import TidemillError
+    from tidemill.registry import audit
+    from tidemill.tracking.store import connect
+
+    failed = []
+    if repair:
+        try:
+            audit.repair(connect(), system)
+        except TidemillError as error:
+            failed = [f"it could not be repaired: {error}"]
+    entries, wrong = audit.audit(connect(), system)
+    for entry in entries:
+        print(entry)
+    for line in [*failed, *wrong]:
+        print(f"{system}: WRONG: {line}")
+    if not failed and not wrong:
+        print(f"{system}: {len(entries)} entries, unbroken, in both places; the alias is where they put it")
+    for line in audit.notes(connect(), system, entries):
+        print(f"{system}: note: {line}")
+    return not failed and not wrong

@@ -140,7 +140,8 @@ def earlier_champions(entries: Sequence[Entry]) -> list[str]:
 
 def approval_of(entries: Sequence[Entry], version: str) -> Entry | None:
     """Return the last decision that made a version champion after a review."""
-    made = (entry for entry in reversed(entries) if (entry.action, entry.version) == ("promote", version))
+    wanted = ("promote", "done", version)
+    made = (entry for entry in reversed(entries) if (entry.action, entry.state, entry.version) == wanted)
     return next(made, None)
 
 

@@ -9,9 +9,9 @@ from tidemill.repository.git import git
 OWN_KEYS = ("server", "git")
 """Sources of an identity with which a person is at work themselves, and not a process for them."""
 CLAIMED = {
-    "git": "git's settings claim it",
-    "form": "as entered in a form",
-    "tag": "as a tag claims",
+    "git": "a claim of git's settings",
+    "form": "a claim in a form",
+    "tag": "a claim of a tag",
 }
 """What is said of an identity that no server has checked, by its source."""
 

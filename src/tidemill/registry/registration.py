@@ -33,6 +33,8 @@ DOCUMENTS = (versions.EVALUATION, versions.PREDICTIONS, versions.REPORT, version
 """Outputs of the evaluate stage that stay with a version."""
 REFERENCE_ROWS = 1000
 """Rows of the test set that stay with a version, at most."""
+FOLDER_DIGITS = 16
+"""Of the evaluation's hash in the name of a version's folder; versions whose model alone was signed have 8 of them."""
 DIGEST_LENGTH = 36
 """Longest digest of a data set that MLflow accepts; the whole hash is in the data set's profile."""
 
@@ -159,7 +161,7 @@ def _version(client: "MlflowClient", candidate: Candidate) -> "ModelVersion | No
 
 def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "ModelVersion":
     """Upload the model with its evaluation and lineage, then create the version with its tags in one call."""
-    folder = f"candidate-{candidate.evaluation_sha256[:8]}"
+    folder = f"candidate-{candidate.evaluation_sha256[:FOLDER_DIGITS]}"
     origin = _lineage(candidate, run)
     with TemporaryDirectory() as scratch:
         staged = Path(scratch) / folder

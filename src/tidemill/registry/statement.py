@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.core.errors import TidemillError
 from tidemill.registry import signing
 from tidemill.registry.documents import parsed
+from tidemill.registry.identity import CLAIMED
 from tidemill.tracking import tags
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ class Statement:
     """Why it passed its gates, or did not."""
     compared: str
     """The champion that it was compared with."""
+
+    @property
+    def by(self) -> str:
+        """Who proposed it, and how far that is known."""
+        claimed = CLAIMED.get(self.identity or "")
+        return f"{self.proposer or 'nobody named'}{f' ({claimed})' if claimed else ''}"
 
     def as_tags(self) -> dict[str, str]:
         """Return what MLflow's page shows of it."""

@@ -93,12 +93,16 @@ def as_before(project: Path, system: str, version: str) -> Iterator[Path]:
 
     Its files are put back afterwards.
     """
-    folder = stored(project, system, version)
+    client, folder = connect(), stored(project, system, version)
+    shorter = folder.with_name(folder.name[: len("candidate-12345678")])
     with changed(folder):
+        folder.rename(shorter)
         for name in (content.SIGNATURE, versions.PROPOSAL):
-            (folder / name).unlink()
-        connect().delete_model_version_tag(system, version, tags.STATEMENT)
-        yield folder
+            (shorter / name).unlink()
+        client.set_model_version_tag(system, version, tags.FOLDER, shorter.name)
+        client.delete_model_version_tag(system, version, tags.STATEMENT)
+        yield shorter
+    shutil.rmtree(shorter)
 
 
 @contextmanager
