@@ -205,7 +205,7 @@ def test_an_older_version_loads_is_shown_and_compared_and_says_that_only_its_mod
         with pytest.raises(TidemillError, match=r"before whole versions were signed.*register@bars` makes a new one"):
             promotion.approve(client, "bars", "2", GRACE, "looks good")
         assert propose(proposed, seed=1, wrong=3) == "3"
-    promotion.approve(client, "bars", "3", GRACE, "signed now")
+        assert promotion.approve(client, "bars", "3", GRACE, "signed now").champion_after == "3"
 
 
 def test_a_champion_of_before_serves_and_is_compared_by_predicting_anew(project: Path) -> None:

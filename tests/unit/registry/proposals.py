@@ -140,12 +140,13 @@ def proposed_project(folder: Path, store: Path | str) -> Path:
 
 @contextmanager
 def as_it_was(project: Path) -> Iterator[None]:
-    """Put the store's tables and the decisions back afterwards; files of artifacts stay."""
+    """Put the store's tables, the decisions and the deciders' keys back afterwards; files of artifacts stay."""
     database, kept = project / ".tidemill/mlflow/mlflow.db", project / ".tidemill/kept.db"
     _copy(database, kept)
     yield
     _copy(kept, database)
-    shutil.rmtree(project / "decisions", ignore_errors=True)
+    for folder in ("decisions", "keys/deciders", ".tidemill/keys/deciders"):
+        shutil.rmtree(project / folder, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:
