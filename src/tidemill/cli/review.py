@@ -1,11 +1,14 @@
 """Commands of review: inspect what is proposed, decide, and verify what was decided."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidemill.cli.errors import one_line
+
+if TYPE_CHECKING:
+    from tidemill.registry.decision_entry import Entry
 
 System = Annotated[str, typer.Argument(help="The system, as params.yaml names it.")]
 Version = Annotated[str, typer.Argument(help="The version's number.")]
@@ -42,7 +45,7 @@ def approve(system: System, version: Version, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.approve(connect(), system, version, identity.identity(), why))
+        _tell(promotion.approve(connect(), system, version, identity.identity(), why))
 
 
 @app.command()
@@ -52,7 +55,7 @@ def reject(system: System, version: Version, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.reject(connect(), system, version, identity.identity(), why))
+        _tell(promotion.reject(connect(), system, version, identity.identity(), why))
 
 
 @app.command()
@@ -76,7 +79,7 @@ def rollback(system: System, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.rollback(connect(), system, identity.identity(), why))
+        _tell(promotion.rollback(connect(), system, identity.identity(), why))
 
 
 def audit(
@@ -93,6 +96,12 @@ def audit(
         client = connect()
         faulty = [name for name in ([system] if system else audit.systems(client)) if not _audited(name, repair)]
     sys.exit(bool(faulty))
+
+
+def _tell(entry: "Entry") -> None:
+    print(entry)
+    if entry.claim:
+        print(f"note: {entry.claim}")
 
 
 def _audited(system: str, repair: bool) -> bool:

@@ -50,10 +50,14 @@ def notes(client: "MlflowClient", system: str, entries: Sequence[Entry]) -> list
     claimed = sorted({entry.identity for entry in entries} - {"server"})
     if claimed:
         found.append(f"who decided is a claim, not a proof: {', '.join(claimed)}")
+    return [*found, *filter(None, [_found(partial(_model_only, client, system, entries))])]
+
+
+def _model_only(client: "MlflowClient", system: str, entries: Sequence[Entry]) -> str | None:
     number = champion_of(entries)
-    if number and statement.of(version_of(client, system, number)) is None:
-        found.append(f"champion {number} is {content.MODEL_ONLY}")
-    return found
+    if number is None or statement.of(version_of(client, system, number)) is not None:
+        return None
+    return f"champion {number} is {content.MODEL_ONLY}"
 
 
 def repair(client: "MlflowClient", system: str, by: Identity | None = None) -> None:

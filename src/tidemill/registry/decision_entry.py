@@ -13,7 +13,7 @@ from typing import Any
 from tidemill.core.errors import TidemillError
 from tidemill.registry import signing
 from tidemill.registry.documents import parsed
-from tidemill.registry.identity import OWN_KEYS, Identity, address
+from tidemill.registry.identity import CLAIMED, OWN_KEYS, Identity, address
 
 FIRST = "0" * 64
 """The hash of the entry before, in the first entry."""
@@ -60,6 +60,12 @@ class Entry:
             f"{self.system}: {self.number} {self.when} {self.action} {self.version} {self.state}, {moved}, "
             f"by {self.who} ({self.identity}): {self.why}{unsigned}"
         )
+
+    @property
+    def claim(self) -> str:
+        """What is to be said of who decided, where no server has checked it; empty where one has."""
+        found = CLAIMED.get(self.identity)
+        return f"who decided is {found}, not a proof" if found else ""
 
     @property
     def line(self) -> str:

@@ -12,12 +12,10 @@ import pandas as pd
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, sha256_file, write_json
 from tidemill.core.tables import blocks, read_table
-from tidemill.registry import champion, checks, comparing, content, lineage, statement, versions
+from tidemill.registry import champion, checks, comparing, content, lineage, outcome, versions
 from tidemill.registry.candidate import Candidate
-from tidemill.registry.identity import proposer
 from tidemill.registry.package import package
 from tidemill.registry.params import gates
-from tidemill.registry.summary import summary
 from tidemill.tracking import tags
 from tidemill.tracking.points import Point
 from tidemill.tracking.run import TrainingRun
@@ -67,9 +65,9 @@ def register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     origin, files, proposal = _stored(version, candidate)
     found += [checks.clean_tree(origin), checks.lineage_complete(origin)]
     passed = all(check.passed for check in found if check.needed_by == tags.CHALLENGER)
-    version = _record(client, version, found, files, proposal, serving)
-    _describe(client, version, found, candidate, serving)
-    _move_alias(client, version, passed)
+    version = outcome.record(client, version, found, files, proposal, serving)
+    outcome.describe(client, version, found, candidate, serving)
+    outcome.move_alias(client, version, passed)
     return {
         "name": name,
         "version": str(version.version),
@@ -169,7 +167,7 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         for document in DOCUMENTS:
             shutil.copyfile(candidate.results / document, staged / document)
         write_json(staged / versions.LINEAGE, origin)
-        write_json(staged / versions.PROPOSAL, _proposal())
+        write_json(staged / versions.PROPOSAL, outcome.proposal())
         _reference(candidate).to_parquet(staged / versions.REFERENCE, index=False)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.params["task"], examples, staged / "model")
@@ -225,59 +223,3 @@ def _stored(
                 raise TidemillError(f"models:/{version.name}/{version.version}: its {part} is not that of its tags")
         origin, proposal = (read_json(folder / name) for name in (versions.LINEAGE, versions.PROPOSAL))
         return origin, content.files(folder), proposal
-
-
-def _record(
-    client: "MlflowClient",
-    version: "ModelVersion",
-    found: list[checks.Check],
-    files: dict[str, str],
-    proposal: dict[str, str | None],
-    serving: "ModelVersion | None",
-) -> "ModelVersion":
-    """State what the version holds, who proposed it, whether it passed and why, in numbers; and show it as tags."""
-    needed = [check for check in found if check.needed_by == tags.CHALLENGER]
-    passed = all(check.passed for check in needed)
-    if proposal["proposer"] is None:  # nobody was known when it was made
-        proposal = _proposal()
-    stated = statement.Statement(
-        name=str(version.name),
-        version=str(version.version),
-        files=files,
-        **proposal,
-        passed=passed,
-        reason="; ".join(check.sentence for check in needed if check.passed == passed),
-        compared=str(serving.version) if serving else champion.NO_CHAMPION,
-    )
-    statement.write(client, stated)
-    for tag, value in stated.as_tags().items():
-        if version.tags.get(tag) != value:
-            client.set_model_version_tag(version.name, version.version, tag, value)
-    return client.get_model_version(version.name, version.version)
-
-
-def _proposal() -> dict[str, str | None]:
-    found = proposer()
-    return {"proposer": found.who if found else None, "identity": found.source if found else None}
-
-
-def _describe(
-    client: "MlflowClient",
-    version: "ModelVersion",
-    found: list[checks.Check],
-    candidate: Candidate,
-    serving: "ModelVersion | None",
-) -> None:
-    """Write the version's description for its page in MLflow: the summary, and in the last paragraph the gates."""
-    lines = [f"- {'passed' if check.passed else '**not passed**'}: {check.sentence}" for check in found]
-    head = summary(client, version, candidate.evaluation, serving)
-    description = "\n".join([*head, "", *lines])
-    client.update_model_version(version.name, version.version, description=description)
-
-
-def _move_alias(client: "MlflowClient", version: "ModelVersion", passed: bool) -> None:
-    """Point `challenger` to a version that passed; remove it from one that does not pass any more."""
-    if passed:
-        client.set_registered_model_alias(version.name, tags.CHALLENGER, version.version)
-    elif str(client.get_registered_model(version.name).aliases.get(tags.CHALLENGER)) == str(version.version):
-        client.delete_registered_model_alias(version.name, tags.CHALLENGER)
