@@ -5,9 +5,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -223,6 +228,61 @@ def test_cutting_the_log_everywhere_shows_at_the_anchor(proposed: Path, tmp_path
         assert any("which the log lacks" in line for line in audit(client, "bars")[1])
     finally:
         (proposed / anchor.ANCHOR).unlink()
+
+
+def test_what_a_delete_marker_hides_in_a_bucket_is_still_known(proposed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_bucket() as (address, keys):
+        for name, value in {"ENDPOINT_URL": address, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        write_json(proposed / anchor.ANCHOR, {"address": "s3://locked/decisions"})
+        try:
+            client = connect()
+            promotion.approve(client, "bars", "1", GRACE, "the first")
+            assert [key.split("-")[0] for key in keys] == ["decisions/bars/00000001", "decisions/bars/00000002"]
+            assert audit(client, "bars")[1] == [] and anchor.systems() == {"bars"}
+            cut(proposed, 0)
+            [line] = audit(client, "bars")[1]
+            assert line.startswith("s3://locked/decisions has decision 1, which the log lacks")
+        finally:
+            (proposed / anchor.ANCHOR).unlink()
+
+
+@contextmanager
+def running_bucket() -> Iterator[tuple[str, list[str]]]:
+    """A bucket's API: it takes objects, lists the versions of all, one a page, and shows no object to a plain listing."""
+    keys: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            keys.append(self.path.split("?")[0].removeprefix("/locked/"))
+            self._answer("")
+
+        def do_GET(self) -> None:
+            asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+            assert "versions" in asked
+            found = [key for key in keys if key.startswith(asked["prefix"][0])]
+            first = int(asked.get("version-id-marker", ["0"])[0])
+            shown = "".join(f"<Version><Key>{key}</Key></Version>" for key in found[first : first + 1])
+            more = f"<NextKeyMarker>a</NextKeyMarker><NextVersionIdMarker>{first + 1}</NextVersionIdMarker>"
+            more = f"<IsTruncated>true</IsTruncated>{more}" if first + 1 < len(found) else ""
+            self._answer(
+                f'<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{more}{shown}</ListVersionsResult>'
+            )
+
+        def _answer(self, content: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", keys
+        server.shutdown()
 
 
 def test_an_anchor_that_cannot_be_reached_is_one_line(proposed: Path) -> None:

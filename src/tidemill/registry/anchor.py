@@ -4,7 +4,7 @@
 it all, so that it does not matter who overwrites an object. A log that lacks a decision that the anchor has was cut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,7 +37,8 @@ def write(system: str, entries: Sequence[Entry]) -> None:
     try:
         store, folder = _open(found.address, system)
         known = _names(store, folder)
-        store.makedirs(folder, exist_ok=True)
+        if not _is_s3(store):  # which knows no folders
+            store.makedirs(folder, exist_ok=True)
         for entry in entries:
             if _name(entry) not in known:
                 store.pipe_file(f"{folder}/{_name(entry)}", b"")
@@ -108,11 +109,24 @@ def _names(store: Any, folder: str) -> set[str]:
 
 
 def _paths(store: Any, folder: str) -> list[str]:
-    if "s3" in store.protocol:
-        bucket, prefix, _ = store.split_path(f"{folder}/")
-        listed = store.call_s3("list_object_versions", Bucket=bucket, Prefix=prefix)
-        return [version["Key"] for version in listed.get("Versions", [])]
+    if _is_s3(store):
+        return [*_versions(store, folder)]
     return [str(path) for path in store.find(folder)] if store.exists(folder) else []
+
+
+def _is_s3(store: Any) -> bool:
+    return "s3" in store.protocol
+
+
+def _versions(store: Any, folder: str) -> Iterator[str]:
+    """Yield the key of each version of each object, also of those that a delete marker hides."""
+    bucket, prefix, _ = store.split_path(folder)
+    page: dict[str, Any] = {"IsTruncated": True}
+    while page.get("IsTruncated"):
+        markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+        after = {name: page[following] for name, following in markers.items() if following in page}
+        page = store.call_s3("list_object_versions", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", **after)
+        yield from (version["Key"] for version in page.get("Versions", []))
 
 
 def _name(entry: Entry) -> str:
