@@ -21,7 +21,12 @@ def record(
     proposed: dict[str, str | None],
     serving: "ModelVersion | None",
 ) -> "ModelVersion":
-    """State what the version holds, who proposed it, whether it passed and why, in numbers; and show it as tags."""
+    """State what the version holds, who proposed it, whether it passed and why, in numbers; and show it as tags.
+
+    What is stated of the champion stays as it was approved.
+    """
+    if serving is not None and serving.version == version.version:
+        return version
     needed = [check for check in found if check.needed_by == tags.CHALLENGER]
     passed = all(check.passed for check in needed)
     if proposed["proposer"] is None:  # nobody was known when it was made
