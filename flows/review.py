@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tidemill.core.errors import TidemillError
 from tidemill.registry import promotion, proposals
-from tidemill.registry.decision_log import Entry
+from tidemill.registry.decision_entry import Entry
 from tidemill.registry.identity import Identity
 from tidemill.tracking.store import connect
 
@@ -43,7 +43,10 @@ def review(system: str, version: str | None = None) -> State[Any]:
         entry = _carry_out(system, shown, decided)
     except TidemillError as error:
         return Failed(message=str(error))
-    return Completed(name="Approved" if entry.action == "promote" else "Rejected", message=str(entry))
+    return Completed(
+        name="Approved" if entry.action == "promote" else "Rejected",
+        message="; ".join(filter(None, [str(entry), entry.claim])),
+    )
 
 
 @task(persist_result=True)

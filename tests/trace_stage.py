@@ -3,7 +3,7 @@
     python trace_stage.py SYSTEM STAGE...
 
 Each stage runs in a process forked from this one, which has imported the heavy libraries once and nothing of the project.
-The step `champion` is no stage: it makes version 1 the champion, of another test set, whose run is on no server any more.
+The step `champion` is no stage: it makes version 1 the champion, an older one, whose run is on no server any more.
 So a `register` after it does all that a `register` can do.
 """
 
@@ -126,12 +126,15 @@ def _run(stage: str, system: str) -> None:
 
 
 def _make_champion(system: str) -> None:
-    """Make version 1 the champion, as if it had been measured on other test rows."""
+    """Make version 1 the champion, as one of before whole versions were signed: its stored predictions do not count."""
+    from tests.unit.registry.proposals import crown, stored
+    from tidemill.registry.content import SIGNATURE
     from tidemill.tracking import store, tags
 
     client = store.connect()
-    client.set_registered_model_alias(system, tags.CHAMPION, "1")
-    client.set_model_version_tag(system, "1", tags.TEST_SET, "another")
+    (stored(PROJECT, system, "1") / SIGNATURE).unlink()
+    client.delete_model_version_tag(system, "1", tags.STATEMENT)
+    crown(system, "1")
     client.delete_run(str(client.get_model_version(system, "1").run_id))
 
 

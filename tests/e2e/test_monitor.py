@@ -14,8 +14,8 @@ import pytest
 from tests.dvc_repositories import quiet_environment
 from tests.projects import ROOT
 from tests.unit.registry.candidates import TEXT_PARAMS, texts, write_candidate
+from tests.unit.registry.proposals import crown
 from tidemill.registry.registration import register
-from tidemill.tracking.store import connect
 
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     system = write_candidate(tmp_path, "reviews", TEXT_PARAMS + "    monitor: {retrain: true}\n", test_rows=200)
     register("reviews", system, tmp_path / "artifacts" / "reviews")
-    connect().set_registered_model_alias("reviews", "champion", "1")
+    crown("reviews", "1")
     return tmp_path
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from tests.fault.kills import PATHS, ROOT, Step, run_killed
 from tests.unit.registry.candidates import PARAMS, write_candidate
+from tidemill.registry import statement
 from tidemill.tracking import store, tags
 
-CLIENT = "mlflow:MlflowClient"
+CLIENT, STATEMENT = "mlflow:MlflowClient", "tidemill.registry.statement"
 REGISTER = """
 from pathlib import Path
 from tidemill.core.params import read_system
@@ -28,7 +29,9 @@ STEPS = [
     Step(CLIENT, "log_artifacts", 1, "after"),
     Step(CLIENT, "create_registered_model", 1, "after"),
     Step(CLIENT, "create_model_version", 1, "after"),
+    Step(STATEMENT, "write", 1, "before"),
     Step(CLIENT, "set_model_version_tag", 1, "after"),
+    Step(CLIENT, "set_model_version_tag", 3, "after"),
     Step(CLIENT, "update_model_version", 1, "after"),
     Step(CLIENT, "set_registered_model_alias", 1, "after"),
 ]
@@ -58,6 +61,8 @@ def test_killed_between_two_steps(evaluated: Path, tmp_path: Path, step: Step, m
     client = store.connect()
     (version,) = client.search_model_versions("name = 'bars'")
     assert client.get_registered_model("bars").aliases == {"challenger": version.version}
+    stated = statement.of(version)
+    assert stated is not None and statement.rewritten(version, stated) == []
     assert version.tags["tidemill.passed"] == "true" and "accuracy" in version.description
     (run,) = client.search_runs([client.get_experiment_by_name("bars").experiment_id])
     assert version.run_id == run.info.run_id and run.info.status == "FINISHED"

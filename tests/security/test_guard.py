@@ -246,6 +246,18 @@ def test_a_trainer_does_not_rewrite_what_a_decision_rests_on(registry: Registry,
     assert registry.tags() == before
 
 
+@pytest.mark.parametrize("key", ["tidemill.passed", "tidemill.statement", "tidemill.compared_with"])
+def test_a_trainer_writes_what_the_gates_found_of_a_challenger_and_not_of_the_champion(
+    registry: Registry, key: str
+) -> None:
+    """Without a statement that can be verified the champion would serve nothing."""
+    sent = {"name": "digits", "key": key, "value": "forged"}
+    path = f"{API}/model-versions/set-tag"
+    assert registry.ask("trainer", "POST", path, json={**sent, "version": "2"}).is_success
+    registry.refuses("trainer", "POST", path, json={**sent, "version": "1"})
+    assert key not in registry.tags("1")
+
+
 @pytest.mark.parametrize(
     "key", ["tidemill.proposed_by", "tidemill.decision", "tidemill.passed", "mlflow.prompt.is_prompt"]
 )

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.registry.candidates import PARAMS, write_candidate
+from tests.unit.registry.proposals import crown
 from tidemill.core.files import read_json
 from tidemill.registry import registration
-from tidemill.tracking.store import connect
-from tidemill.tracking.tags import CHAMPION
 
 REPOSITORY = Path(__file__).parents[2]
 CODE = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
@@ -59,11 +58,9 @@ def test_a_metric_of_its_own_module_is_one_to_beat_the_champion_by(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(project)
-    client = connect()
-    client.set_registered_model_alias("bars", CHAMPION, "1")
+    crown("bars", "1")
     (project / "params.yaml").write_text(PARAMS.replace("gates: {", "gates: {metric: matthews, "))
     done = run_stage(project, "bars")
-    client.delete_registered_model_alias("bars", CHAMPION)
     assert done.returncode == 0, done.stderr
     assert "passed: matthews differs by +0.0000 [+0.0000, +0.0000] from the champion, version 1" in done.stdout
 

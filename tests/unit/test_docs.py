@@ -51,6 +51,20 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_every_attack_has_the_test_that_the_page_names() -> None:
+    page = (ROOT / "docs/reference/attacks.md").read_text(encoding="utf-8")
+    named = {
+        file: set(re.findall(r"`(test_\w+)`", part))
+        for file, part in re.findall(r"## .*?`(\S+)`\n(.*?)(?=\n## |\Z)", page, re.DOTALL)
+    }
+    found = {
+        file: set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+        for file in named
+    }
+    assert len(named) == 4
+    assert {file: tests - found[file] for file, tests in named.items() if tests - found[file]} == {}
+
+
 def test_every_example_of_params_fits_the_schema() -> None:
     shipped = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     validator = Draft202012Validator(schema.schema())

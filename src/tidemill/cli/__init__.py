@@ -1,8 +1,11 @@
 """The command line: what the tools themselves lack. `dvc`, `prefect` and `mlflow` keep their own commands."""
 
+import os
+
 import typer
 
 from tidemill.cli import automation, pipeline, review, serving, versions
+from tidemill.repository.dvc import site_cache
 
 app = typer.Typer(
     help="Raw data in, a reviewed, promoted, served model out, and every number reproducible.",
@@ -10,6 +13,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _keep_dvcs_records_apart() -> None:
+    """Raw data in, a reviewed, promoted, served model out, and every number reproducible."""
+    os.environ.update(site_cache())
+
+
 app.command()(pipeline.fetch)
 app.command()(pipeline.new)
 app.command()(pipeline.check)

@@ -1,11 +1,14 @@
 """Commands of review: inspect what is proposed, decide, and verify what was decided."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidemill.cli.errors import one_line
+
+if TYPE_CHECKING:
+    from tidemill.registry.decision_entry import Entry
 
 System = Annotated[str, typer.Argument(help="The system, as params.yaml names it.")]
 Version = Annotated[str, typer.Argument(help="The version's number.")]
@@ -42,7 +45,7 @@ def approve(system: System, version: Version, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.approve(connect(), system, version, identity.identity(), why))
+        _tell(promotion.approve(connect(), system, version, identity.identity(), why))
 
 
 @app.command()
@@ -52,7 +55,7 @@ def reject(system: System, version: Version, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.reject(connect(), system, version, identity.identity(), why))
+        _tell(promotion.reject(connect(), system, version, identity.identity(), why))
 
 
 @app.command()
@@ -76,7 +79,7 @@ def rollback(system: System, why: Why) -> None:
     from tidemill.tracking.store import connect
 
     with one_line():
-        print(promotion.rollback(connect(), system, identity.identity(), why))
+        _tell(promotion.rollback(connect(), system, identity.identity(), why))
 
 
 def audit(
@@ -91,17 +94,35 @@ def audit(
 
     with one_line():
         client = connect()
-        systems = [system] if system else [model.name for model in client.search_registered_models()]
-        faulty = False
-        for name in systems:
-            if repair:
-                audit.repair(client, name)
-            entries, wrong = audit.audit(client, name)
-            for entry in entries:
-                print(entry)
-            for line in wrong:
-                print(f"{name}: WRONG: {line}")
-            if not wrong:
-                print(f"{name}: {len(entries)} entries, unbroken, in both places; the alias is where they put it")
-            faulty = faulty or bool(wrong)
-    sys.exit(faulty)
+        faulty = [name for name in ([system] if system else audit.systems(client)) if not _audited(name, repair)]
+    sys.exit(bool(faulty))
+
+
+def _tell(entry: "Entry") -> None:
+    print(entry)
+    if entry.claim:
+        print(f"note: {entry.claim}")
+
+
+def _audited(system: str, repair: bool) -> bool:
+    """Print the log of one system and what is wrong with it; whether nothing is."""
+    from tidemill.core.errors import TidemillError
+    from tidemill.registry import audit
+    from tidemill.tracking.store import connect
+
+    failed = []
+    if repair:
+        try:
+            audit.repair(connect(), system)
+        except TidemillError as error:
+            failed = [f"it could not be repaired: {error}"]
+    entries, wrong = audit.audit(connect(), system)
+    for entry in entries:
+        print(entry)
+    for line in [*failed, *wrong]:
+        print(f"{system}: WRONG: {line}")
+    if not failed and not wrong:
+        print(f"{system}: {len(entries)} entries, unbroken, in both places; the alias is where they put it")
+    for line in audit.notes(connect(), system, entries):
+        print(f"{system}: note: {line}")
+    return not failed and not wrong

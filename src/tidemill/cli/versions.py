@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,6 +71,9 @@ def reproduce(
         bool, typer.Option("--any-environment", help="Continue though this environment differs from the version's.")
     ] = False,
     folder: Annotated[Path | None, typer.Option(help="Work in this new folder and keep it for inspection.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the version's code unasked, though it is not this branch's own.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a version again from scratch and compare the weights: 0 reproduced, 3 different, 1 failed."""
@@ -77,7 +81,7 @@ def reproduce(
     from tidemill.registry import history
 
     with one_line():
-        found = reproduce(history.find(version), any_environment, folder, _progress)
+        found = reproduce(history.find(version), any_environment, folder, _progress, _agreed if trust else _ask)
     print(json.dumps(found.document(), indent=2) if as_json else "\n".join(formatting.verdict(found)))
     sys.exit(0 if found.reproduced else DIFFERENT)
 
@@ -116,6 +120,15 @@ def _list(found: "list[Version]", as_json: bool) -> None:
         print(" ".join([one.address, one.tags.get(tags.COMMIT, "")[:12], *one.aliases]))
     if not found:
         print("no version", file=sys.stderr)
+
+
+def _agreed(_: Sequence[str]) -> bool:
+    return True
+
+
+def _ask(reasons: Sequence[str]) -> bool:
+    """Ask whether to run code; where nobody can answer, it is not run."""
+    return sys.stdin.isatty() and typer.confirm(f"{'; '.join(reasons)}: run it?", default=False, err=True)
 
 
 def _progress(line: str) -> None:

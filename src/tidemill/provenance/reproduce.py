@@ -11,7 +11,8 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, sha256_file
 from tidemill.core.params import flattened, read_yaml
 from tidemill.models.common.networks import CONFIG, WEIGHTS
-from tidemill.provenance import environment, verdict
+from tidemill.provenance import environment, origin, verdict
+from tidemill.provenance.origin import Confirm
 from tidemill.provenance.stages import Log, run_again
 from tidemill.registry.history import Version
 from tidemill.registry.lineage import source_path
@@ -20,15 +21,18 @@ from tidemill.repository import dvc
 from tidemill.repository.git import git, worktree
 
 
-def reproduce(version: Version, any_environment: bool, folder: Path | None, log: Log) -> verdict.Verdict:
+def reproduce(
+    version: Version, any_environment: bool, folder: Path | None, log: Log, confirm: Confirm = lambda _: False
+) -> verdict.Verdict:
     """Train a version again from scratch in a clean worktree, and compare the weights.
 
-    Its run goes into a tracking store inside the worktree: the registry is only read.
+    Its files are verified first. Its run goes into a tracking store inside the worktree: the registry is only read.
 
     Args:
         any_environment: continue in an environment that differs; the verdict lists what differs.
         folder: where to work and leave everything; otherwise a temporary folder.
-        log: receives lines of progress.
+        log: receives lines of progress, and first whose code will run.
+        confirm: whether to run code that is not this branch's own, for the given reasons.
 
     Raises:
         TidemillError: it cannot be reproduced, with the reason.
@@ -36,6 +40,9 @@ def reproduce(version: Version, any_environment: bool, folder: Path | None, log:
     start, then = time.monotonic(), version.lineage
     _check_recorded(then, version.address)
     _check_untracked(then, version.address)
+    _check_code(then["code"], version.address)
+    with version.opened() as found:
+        origin.agree(then["code"], found.statement is not None, version.address, confirm, log)
     with checked_out(then["code"], version.address, folder) as made:
         log(f"{version.address}: commit {then['code']['commit'][:12]} in {made}")
         unlike = environment.differences(then, made / "requirements")
@@ -84,13 +91,8 @@ def checked_out(code: dict[str, Any], address: str, folder: Path | None = None) 
         TidemillError: the commit is not recorded or not in this repository, the folder is taken, or the difference
             does not apply.
     """
+    _check_code(code, address)
     commit, diff = code["commit"], code["diff"]
-    if commit is None:
-        raise TidemillError(f"{address} was made outside a git repository: its code is not recorded")
-    if git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
-        raise TidemillError(
-            f"{address}: this repository lacks its commit {commit}: `git fetch --all`, or clone it whole"
-        )
     if folder is not None:
         with worktree(folder, commit, diff, keep=True) as made:
             yield made
@@ -105,6 +107,16 @@ def tracked(folder: Path, params: dict[str, Any]) -> list[str]:
     outs = [(folder / pin).parent / out["path"] for pin in pins for out in read_yaml(folder / pin).get("outs", [])]
     named = {value for value in flattened(params).values() if isinstance(value, str) and value}
     return sorted(value for value in named if any((folder / value).is_relative_to(out) for out in outs))
+
+
+def _check_code(code: dict[str, Any], address: str) -> None:
+    commit = code["commit"]
+    if commit is None:
+        raise TidemillError(f"{address} was made outside a git repository: its code is not recorded")
+    if git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
+        raise TidemillError(
+            f"{address}: this repository lacks its commit {commit}: `git fetch --all`, or clone it whole"
+        )
 
 
 def _check_recorded(then: dict[str, Any], address: str) -> None:
@@ -138,8 +150,8 @@ def _other_device(weights: Path, then: dict[str, Any], known: list[str]) -> list
 
 
 def _distance(version: Version, weights: Path) -> float | None:
-    with version.file(f"{MODEL}/{WEIGHTS}") as registered:
-        return verdict.distance(registered, weights)
+    with version.opened() as found:
+        return verdict.distance(found.folder / MODEL / WEIGHTS, weights)
 
 
 def _notes(then: dict[str, Any]) -> list[str]:

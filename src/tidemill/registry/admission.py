@@ -1,17 +1,18 @@
 """Whether a version may become champion: everything that was promised of it is checked again, in its own files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import TidemillError
-from tidemill.core.files import read_json, sha256_file
-from tidemill.models.common.networks import WEIGHTS
-from tidemill.registry import checks, signing
+from tidemill.registry import checks, content, lineage, statement
 from tidemill.registry.champion import NO_CHAMPION
+from tidemill.registry.content import Content
 from tidemill.registry.identity import Identity
 from tidemill.registry.package import check_formats
-from tidemill.registry.versions import EVALUATION, LINEAGE, MODEL
+from tidemill.registry.statement import Statement
+from tidemill.registry.versions import LINEAGE
 from tidemill.tracking import tags
 
 if TYPE_CHECKING:
@@ -22,61 +23,62 @@ def admit(version: "ModelVersion", champion: str | None, approver: Identity) -> 
     """Check a version that is to take the place of a champion.
 
     Returns:
-        sha256 of its weights, evaluation and lineage as they are stored.
+        sha256 of its weights, evaluation, lineage and whole content as they are stored.
 
     Raises:
         TidemillError: it may not; every reason is named, in one line.
     """
-    obstacles = [*_by_tags(version.tags, champion), *_by_proposer(version.tags, approver)]
     with TemporaryDirectory() as scratch:
-        folder = signing.download(version, Path(scratch))
-        reviewed = hashes(folder)
+        folder = content.fetched(version, Path(scratch))
+        reviewed = Content(folder, None).hashes()
+        try:
+            obstacles = _by_statement(version, content.verified(version, folder), champion, approver)
+        except TidemillError as error:
+            obstacles = [str(error)]
         obstacles += _by_files(folder, reviewed, version.tags)
     if obstacles:
         raise TidemillError(f"{version.name} {version.version} cannot become champion: {'; '.join(obstacles)}")
     return reviewed
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """Hash what a person reviews of a version."""
-    return {
-        "weights": sha256_file(folder / MODEL / WEIGHTS),
-        "evaluation": sha256_file(folder / EVALUATION),
-        "lineage": sha256_file(folder / LINEAGE),
-    }
-
-
-def _by_tags(found: dict[str, str], champion: str | None) -> list[str]:
+def _by_statement(
+    version: "ModelVersion", stated: Statement | None, champion: str | None, approver: Identity
+) -> list[str]:
+    """Look for obstacles in what was signed of a version; its tags can be rewritten."""
+    if stated is None:
+        again = content.register_again(str(version.name))
+        return [
+            f"it was registered before whole versions were signed ({content.MODEL_ONLY}): `{again}` makes a new one"
+        ]
     obstacles = []
-    if found.get(tags.PASSED) != "true":
-        obstacles.append(f"it did not pass its gates ({found.get(tags.REASON, 'they were not checked')})")
-    compared = found.get(tags.COMPARED, "an unknown one")
-    if compared != (champion or NO_CHAMPION):
+    if not stated.passed:
+        obstacles.append(f"it did not pass its gates ({stated.reason})")
+    if stated.compared != (champion or NO_CHAMPION):
         obstacles.append(
-            f"it was compared with champion {compared}, and now the champion is {champion or NO_CHAMPION}: "
-            "compare again with `dvc repro --single-item --force register@…`"
+            f"it was compared with champion {stated.compared}, and now the champion is {champion or NO_CHAMPION}: "
+            f"compare again with `{content.register_again(str(version.name))}`"
         )
-    return obstacles
+    return [*obstacles, *statement.rewritten(version, stated), *_by_proposer(version.tags, stated, approver)]
 
 
-def _by_proposer(found: dict[str, str], approver: Identity) -> list[str]:
-    proposed = found.get(tags.PROPOSER)
-    if proposed is None:
+def _by_proposer(found: Mapping[str, str], stated: Statement, approver: Identity) -> list[str]:
+    """Refuse the one who proposed it, by the signed statement or, as a guarded server holds it, by the tag."""
+    if stated.proposer is None:
         return ["it does not record who proposed it: set git's user.name and user.email and register it again"]
-    if approver.is_same_person(proposed):
+    if any(map(approver.is_same_person, (stated.proposer, found.get(tags.PROPOSER, stated.proposer)))):
         return [f"{approver.who} proposed it: another person has to approve"]
     return []
 
 
-def _by_files(folder: Path, reviewed: dict[str, str], found: dict[str, str]) -> list[str]:
+def _by_files(folder: Path, reviewed: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
     tagged = {"weights": tags.WEIGHTS, "evaluation": tags.EVALUATION}
     obstacles = [
         f"its {part} is not what was registered" for part, tag in tagged.items() if reviewed[part] != found.get(tag)
     ]
-    lineage = read_json(folder / LINEAGE)
-    needed = (checks.clean_tree(lineage), checks.lineage_complete(lineage))
-    obstacles += [check.sentence for check in needed if not check.passed]
     try:
+        origin = lineage.read(folder / LINEAGE)
+        needed = (checks.clean_tree(origin), checks.lineage_complete(origin))
+        obstacles += [check.sentence for check in needed if not check.passed]
         check_formats(folder / "model")
     except TidemillError as error:
         obstacles.append(str(error))

@@ -5,14 +5,22 @@ from pathlib import Path
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_file
-from tidemill.registry.decision_log import DecisionLog, Entry, checked
+from tidemill.registry.decision_entry import Entry, checked
+from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.lineage import DECISIONS as FOLDER
-from tidemill.tracking.store import project_root, store_folder
+from tidemill.tracking.store import own_folder, project_root
+
+SUFFIX = ".jsonl"
+
+
+def name(system: str) -> str:
+    """Return the file's path in the project."""
+    return f"{FOLDER}/{system}{SUFFIX}"
 
 
 def path(system: str) -> Path:
     """Return `decisions/<system>.jsonl` of the project."""
-    return project_root() / FOLDER / f"{system}.jsonl"
+    return project_root() / name(system)
 
 
 def entries(system: str) -> list[Entry]:
@@ -22,19 +30,30 @@ def entries(system: str) -> list[Entry]:
         TidemillError: one was changed or removed.
     """
     file = path(system)
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return checked(lines, f"{FOLDER}/{file.name}")
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise TidemillError(f"{name(system)} cannot be read: {error}") from error
+    return checked([line for line in lines if line], name(system))
+
+
+def contradiction(system: str, own: Sequence[Entry], registry: Sequence[Entry]) -> str | None:
+    """Return where the registry's log is not what the file has, and what may follow it."""
+    for ours, theirs in zip(own, registry, strict=False):
+        if ours.line != theirs.line:
+            return f"entry {ours.number} of {name(system)} is not the one of the registry's log"
+    if len(own) > len(registry):
+        return (
+            f"the registry's log ends before entry {len(registry) + 1} of {name(system)}: entries were removed from it"
+        )
+    return None
 
 
 def difference(system: str, registry: Sequence[Entry]) -> str | None:
     """Return where the file and the registry's log differ, if they do."""
-    file = f"{FOLDER}/{system}.jsonl"
-    own = entries(system)
-    for ours, theirs in zip(own, registry, strict=False):
-        if ours.line != theirs.line:
-            return f"entry {ours.number} of {file} is not the one of the registry's log"
-    if len(own) > len(registry):
-        return f"the registry's log ends before entry {len(registry) + 1} of {file}: entries were removed from it"
+    file, own = name(system), entries(system)
+    if found := contradiction(system, own, registry):
+        return found
     if len(own) < len(registry):
         return f"{file} lacks entry {len(own) + 1} of the registry's log: `tidemill audit {system} --repair` adds it"
     return None
@@ -48,9 +67,7 @@ def append_missing(log: DecisionLog) -> None:
     """
     from filelock import FileLock
 
-    lock = store_folder().parent / "decisions.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with FileLock(own_folder() / "decisions.lock"):
         registry, own = log.entries(), entries(log.system)
         if len(own) < len(registry):
             _check(log.system, registry[: len(own)])

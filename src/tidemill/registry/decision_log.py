@@ -4,70 +4,24 @@ It is kept as the params of one MLflow run. MLflow's stores, be it SQLite, Postg
 run once and refuse any other value for it ever after: of many who write entry 7 at the same time, one succeeds.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tidemill.core.errors import TidemillError
+from tidemill.registry.decision_entry import FIRST, Entry, checked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-FIRST = "0" * 64
-"""The hash of the entry before, in the first entry."""
 LONGEST = 6000
 """Characters that MLflow accepts for a param."""
+LONGEST_REASON = 4000
 EXPERIMENT = "decisions/{}"
 DRAFT = "-{}"
 """The ending of its name until it is complete."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the log."""
-
-    number: int
-    when: str
-    """UTC, ISO 8601."""
-    system: str
-    action: str
-    """`promote`, `reject` or `rollback`."""
-    state: str
-    """`begun`: decided, the alias is to be moved; `done`."""
-    version: str
-    """What was decided on."""
-    champion_before: str | None
-    champion_after: str | None
-    who: str
-    identity: str
-    """How it is known who: see `Identity.source`."""
-    why: str
-    reviewed: dict[str, str]
-    """sha256 of the weights, the evaluation and the lineage that were reviewed."""
-    previous: str
-    """sha256 of the line before."""
-    nonce: str
-    """Distinguishes two processes that write the same entry at the same time."""
-
-    def __str__(self) -> str:
-        moved = f"champion {self.champion_before or 'none'} -> {self.champion_after or 'none'}"
-        return (
-            f"{self.system}: {self.number} {self.when} {self.action} {self.version} {self.state}, {moved}, "
-            f"by {self.who} ({self.identity}): {self.why}"
-        )
-
-    @property
-    def line(self) -> str:
-        """The entry as it is stored."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @property
-    def sha256(self) -> str:
-        """The hash that the next entry names."""
-        return sha256(self.line.encode()).hexdigest()
+CONTINUED = "continued in "
+"""A line that is too long for one param: this and its hash; the params of that name and a number hold the line."""
 
 
 class DecisionLog:
@@ -80,13 +34,14 @@ class DecisionLog:
     def lines(self) -> dict[str, str]:
         """Return what is stored, by number, unchecked."""
         run = self._run()
-        return dict(self.client.get_run(run).data.params) if run else {}
+        params = dict(self.client.get_run(run).data.params) if run else {}
+        return {key: _joined(value, params) for key, value in params.items() if key.isdigit()}
 
     def entries(self) -> list[Entry]:
         """Read and check all entries, the oldest first.
 
         Raises:
-            TidemillError: one was changed or removed.
+            TidemillError: one was changed or removed, or there is more than one log.
         """
         stored = self.lines()
         numbers = sorted(stored)
@@ -100,25 +55,44 @@ class DecisionLog:
         """Write an entry; return False if another has taken its number.
 
         Raises:
-            TidemillError: it is longer than the store accepts.
+            TidemillError: its reason is too long.
         """
         from mlflow.exceptions import MlflowException
 
-        if len(entry.line) > LONGEST:
+        if len(entry.why) > LONGEST_REASON:
             raise TidemillError(f"the reason is {len(entry.why)} characters long, too long for the log: shorten it")
         run, key = self._run() or self._create(), _key(entry.number)
+        *before, (_, value) = _params(entry)
+        for name, part in before:  # under the hash of the line, where no other line can stand
+            self.client.log_param(run, name, part)
         try:
-            self.client.log_param(run, key, entry.line)
+            self.client.log_param(run, key, value)
         except MlflowException:
             if key not in self.client.get_run(run).data.params:
                 raise
-        return bool(self.client.get_run(run).data.params[key] == entry.line)
+        return bool(self.client.get_run(run).data.params[key] == value)
 
     def _run(self) -> str | None:
+        """Return the one run that holds the log; a second one, deleted or not, could only be there to be believed instead.
+
+        Raises:
+            TidemillError: there is a second run.
+        """
+        from mlflow.entities import ViewType
+
         experiment = self.client.get_experiment_by_name(EXPERIMENT.format(self.system))
         if experiment is None:
             return None
-        return str(self.client.search_runs([experiment.experiment_id])[0].info.run_id)
+        runs = self.client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+        if len(runs) != 1:
+            named = ", ".join(f"{run.info.run_id} by {run.info.user_id or 'nobody named'}" for run in runs) or "none"
+            raise TidemillError(
+                f"{self.system}: the decision log is one run of the MLflow experiment {experiment.name}, and there "
+                f"{'is' if not runs else 'are'} {named}: find out who was there, then remove what does not belong to it"
+            )
+        if runs[0].info.lifecycle_stage != "active" or experiment.lifecycle_stage != "active":
+            raise TidemillError(f"{self.system}: the decision log was deleted in MLflow: restore {experiment.name}")
+        return str(runs[0].info.run_id)
 
     def _create(self) -> str:
         """Create the run in an experiment of any name, then rename that: only one experiment can have the right name."""
@@ -151,43 +125,43 @@ def champion_of(entries: Sequence[Entry]) -> str | None:
 def earlier_champions(entries: Sequence[Entry]) -> list[str]:
     """Return the earlier champions, the one to roll back to last: a promotion adds one, a rollback removes one."""
     earlier: list[str] = []
+    before_last: list[str] = []
     for entry in entries:
-        if entry.state == "begun" and entry.action == "promote" and entry.champion_before:
-            earlier.append(entry.champion_before)
-        elif entry.state == "begun" and entry.action == "rollback":
-            earlier.pop()
+        if entry.action == "withdraw":
+            earlier = before_last
+        elif entry.state == "begun":
+            before_last = earlier.copy()
+            if entry.action == "rollback":
+                earlier.pop()
+            elif entry.champion_before:
+                earlier.append(entry.champion_before)
     return earlier
 
 
-def checked(lines: Sequence[str], place: str) -> list[Entry]:
-    """Parse lines whose entries follow each other unbroken.
-
-    Raises:
-        TidemillError: one does not; it is named.
-    """
-    entries: list[Entry] = []
-    for number, line in enumerate(lines, start=1):
-        entry = _parsed(line, f"{place}: entry {number}")
-        last = entries[-1] if entries else None
-        if entry.number != number:
-            raise TidemillError(f"{place}: entry {number} is missing, {entry.number} stands in its place")
-        if entry.previous != (last.sha256 if last else FIRST):
-            raise TidemillError(f"{place}: entry {number - 1} was changed after entry {number} was written")
-        before = entry.champion_after if entry.state == "done" else entry.champion_before
-        if before != champion_of(entries):
-            raise TidemillError(f"{place}: entry {number} starts from another champion than entry {number - 1} left")
-        entries.append(entry)
-    return entries
+def approval_of(entries: Sequence[Entry], version: str) -> Entry | None:
+    """Return the last decision that made a version champion after a review."""
+    wanted = ("promote", "done", version)
+    made = (entry for entry in reversed(entries) if (entry.action, entry.state, entry.version) == wanted)
+    return next(made, None)
 
 
-def _parsed(line: str, place: str) -> Entry:
-    try:
-        entry = Entry(**json.loads(line))
-    except (ValueError, TypeError) as error:
-        raise TidemillError(f"{place} cannot be read: {error}") from error
-    if entry.line != line:
-        raise TidemillError(f"{place} is not written as the log writes it: it was changed")
-    return entry
+def _params(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Return the params that hold an entry, the one with its number last."""
+    line, key = entry.line, _key(entry.number)
+    if len(line) <= LONGEST:
+        yield key, line
+        return
+    for part, start in enumerate(range(0, len(line), LONGEST)):
+        yield f"{entry.sha256}.{part}", line[start : start + LONGEST]
+    yield key, f"{CONTINUED}{entry.sha256}"
+
+
+def _joined(value: str, params: dict[str, str]) -> str:
+    if not value.startswith(CONTINUED):
+        return value
+    name = value.removeprefix(CONTINUED)
+    parts = [params[key] for part in range(len(params)) if (key := f"{name}.{part}") in params]
+    return "".join(parts)
 
 
 def _key(number: int) -> str:

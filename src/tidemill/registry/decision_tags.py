@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.errors import TidemillError
 from tidemill.registry import history, promotion
-from tidemill.registry.decision_log import Entry
+from tidemill.registry.decision_entry import Entry
 from tidemill.registry.identity import Identity
 from tidemill.tracking import tags
 

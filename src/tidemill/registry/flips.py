@@ -10,7 +10,7 @@ import pandas as pd
 from tidemill.core.files import read_json
 from tidemill.core.tables import read_table
 from tidemill.models.common.networks import CONFIG
-from tidemill.registry import versions
+from tidemill.registry import content, versions
 from tidemill.tasks.common import scoring
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def flips(before: pd.DataFrame, after: pd.DataFrame, task: str) -> Flips | None:
 def _stored(version: "ModelVersion") -> tuple[str, pd.DataFrame]:
     """Return a version's task, and its stored test predictions, scored as the task scores them today."""
     with TemporaryDirectory() as scratch:
-        predictions = read_table(versions.download(version, versions.PREDICTIONS, Path(scratch)))
-        config = read_json(versions.download(version, f"{versions.MODEL}/{CONFIG}", Path(scratch)))
+        folder = content.download(version, Path(scratch)).folder
+        predictions = read_table(folder / versions.PREDICTIONS)
+        config = read_json(folder / versions.MODEL / CONFIG)
     return str(config["task"]), scoring.of(config["task"]).score(predictions, config["spec"])

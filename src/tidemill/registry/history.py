@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.files import read_json
-from tidemill.registry import lineage, versions
+from tidemill.core.errors import TidemillError
+from tidemill.registry import champion, content, lineage, versions
 from tidemill.tracking import tags as names
 from tidemill.tracking.store import connect
 
@@ -52,17 +52,32 @@ class Version:
             TidemillError: it has no lineage.
         """
         with self.file(versions.LINEAGE) as document:
-            return lineage.upgraded(read_json(document))
+            try:
+                return lineage.read(document)
+            except TidemillError as error:
+                raise TidemillError(f"{self.address}: {error}") from error
 
     @contextmanager
     def file(self, path: str) -> Iterator[Path]:
-        """Download one of its files from the registry.
+        """Download one of its documents from the registry.
 
         Raises:
-            TidemillError: it has no such file.
+            TidemillError: it has no such document, or that is not what was signed.
         """
         with TemporaryDirectory() as scratch:
-            yield versions.download(self.entry, path, Path(scratch))
+            yield content.file(self.entry, path, Path(scratch))
+
+    @contextmanager
+    def opened(self) -> Iterator[content.Content]:
+        """Download all of its files.
+
+        Raises:
+            TidemillError: they are not what was signed, or what was reviewed of the champion.
+        """
+        with TemporaryDirectory() as scratch:
+            found = content.download(self.entry, Path(scratch))
+            champion.check(self.entry, found)
+            yield found
 
 
 def find(address: str) -> Version:
@@ -71,7 +86,7 @@ def find(address: str) -> Version:
     Raises:
         TidemillError: it is no such address, or the registry has no such version.
     """
-    return Version(versions.find(address))
+    return Version(champion.resolve(address))
 
 
 def every(wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> list[Version]:

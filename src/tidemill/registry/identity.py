@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from tidemill.core.errors import TidemillError
 from tidemill.repository.git import git
 
+OWN_KEYS = ("server", "git")
+"""Sources of an identity with which a person is at work themselves, and not a process for them."""
+CLAIMED = {
+    "git": "a claim of git's settings",
+    "form": "a claim in a form",
+    "tag": "a claim of a tag",
+}
+"""What is said of an identity that no server has checked, by its source."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -16,9 +25,14 @@ class Identity:
     """`server`: the tracking server accepted their password; `git`: what git's settings claim; `form`: what was entered
     in Prefect's form; `tag`: what a tag of the version claims."""
 
+    @property
+    def key(self) -> str | None:
+        """Whose key signs what this person decides: their own, or, where a form or tag names them, the project's."""
+        return address(self.who) if self.source in OWN_KEYS else None
+
     def is_same_person(self, other: str) -> bool:
         """Whether another name means the same person; of `Ada <ada@example.org>` the address counts."""
-        return _address(self.who) == _address(other)
+        return address(self.who) == address(other)
 
 
 def identity() -> Identity:
@@ -33,10 +47,10 @@ def identity() -> Identity:
     return found
 
 
-def proposer() -> str | None:
+def proposer() -> Identity | None:
     """Return who proposes a new version, if that is known."""
     try:
-        return identity().who
+        return identity()
     except TidemillError:
         return None
 
@@ -63,5 +77,6 @@ def _of_git() -> Identity | None:
     return Identity(f"{name} <{address}>", "git") if name and address else None
 
 
-def _address(who: str) -> str:
+def address(who: str) -> str:
+    """Return what tells people apart: of `Ada <ada@example.org>` the address."""
     return who.rpartition("<")[2].rstrip(">").strip().casefold()

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.files import sha256_file
+from tidemill.registry.documents import check_types, read_object
+from tidemill.registry.lineage_types import Lineage
 from tidemill.repository.git import git
 from tidemill.tracking import tags
 
@@ -115,11 +117,22 @@ def collect(
     }
 
 
+def read(path: Path) -> dict[str, Any]:
+    """Read the lineage of a version, in today's schema.
+
+    Raises:
+        TidemillError: it cannot be read, or a part is of another type than it must be.
+    """
+    found = upgraded(read_object(path, path.name))
+    check_types(found, Lineage, path.name)
+    return found
+
+
 def upgraded(document: dict[str, Any]) -> dict[str, Any]:
     """Return a lineage in today's schema: what an older one did not record is null or empty, or follows from the rest."""
     known = NOT_RECORDED | {"tolerance": TOLERANCES.get(document.get("determinism", ""))} | document
     parts = ((name, empty) for name, empty in NOT_RECORDED.items() if isinstance(empty, dict))
-    return known | {name: empty | known[name] for name, empty in parts}
+    return known | {name: empty | known[name] for name, empty in parts if isinstance(known[name], dict)}
 
 
 def source_path(params: dict[str, Any]) -> str:

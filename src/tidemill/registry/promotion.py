@@ -2,7 +2,8 @@
 
 A decision is won by writing the next entry of the log (`begun`), which only one can write; then the alias is moved,
 then the log says `done`. The alias follows the log: whoever finds a decision begun, since its process was killed,
-completes it; and who has moved the alias reads the log once more, so that a delayed process restores no old state.
+verifies, admits and completes it; and who has moved the alias reads the log once more, so that a delayed process
+restores no old state. What was begun and cannot be admitted is withdrawn by rejecting it.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
-from tidemill.registry import decision_file, signing
+from tidemill.registry import anchor, champion, content, decision_file
 from tidemill.registry.admission import admit
-from tidemill.registry.champion import find
-from tidemill.registry.decision_log import DecisionLog, Entry, champion_of, earlier_champions, following
+from tidemill.registry.decision_entry import Entry, signed
+from tidemill.registry.decision_log import DecisionLog, champion_of, earlier_champions, following
 from tidemill.registry.identity import Identity
 from tidemill.tracking import tags
 
@@ -31,30 +32,37 @@ def approve(client: "MlflowClient", system: str, version: str, by: Identity, why
     Raises:
         TidemillError: it may not become champion, or the champion is no longer the one it was compared with.
     """
-    log, entries = _settled_log(client, system)
+    log, entries = _settled_log(client, system, by)
     if version == champion_of(entries):
         return next(e for e in reversed(entries) if e.champion_after == version and e.state == "begun")
     reviewed = admit(version_of(client, system, version), champion_of(entries), by)
     begun = _entry(entries, system, "promote", "begun", version, version, by, why, reviewed)
-    return _carry_out(client, log, begun)
+    return _carry_out(client, log, begun, by)
 
 
 def reject(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
     """Reject a version: it stays in the registry, and is no longer the challenger; rejecting it again changes nothing.
 
+    A decision that made it champion and was begun only is withdrawn, if it cannot be carried out.
+
     Raises:
         TidemillError: it is the champion, or there is no such version.
     """
-    log, entries = _settled_log(client, system)
-    champion = champion_of(entries)
-    if version == champion:
+    log, entries = _settled_log(client, system, by, withdrawing=version)
+    begun = entries[-1] if entries and entries[-1].state == "begun" else None
+    champion_now = begun.champion_before if begun else champion_of(entries)
+    if version == champion_now:
         raise TidemillError(f"{system} {version} is the champion: `tidemill rollback {system}` takes it out of service")
     found = version_of(client, system, version)
     last = next((entry for entry in reversed(entries) if entry.version == version), None)
-    if last is not None and last.action == "reject":
+    if last is not None and last.action in ("reject", "withdraw"):
         written = last
     else:
-        written = _carry_out(client, log, _entry(entries, system, "reject", "done", version, champion, by, why, {}))
+        action = "withdraw" if begun else "reject"
+        entry = _entry(entries, system, action, "done", version, champion_now, by, why, {})
+        written = _carry_out(client, log, entry, by)
+        if begun:
+            put_alias(client, system, champion_now)
     if str(client.get_registered_model(system).aliases.get(tags.CHALLENGER)) == str(found.version):
         client.delete_registered_model_alias(system, tags.CHALLENGER)
     return written
@@ -66,28 +74,47 @@ def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Ent
     Raises:
         TidemillError: there was none.
     """
-    log, entries = _settled_log(client, system)
+    log, entries = _settled_log(client, system, by)
     earlier = earlier_champions(entries)
     if not earlier:
         raise TidemillError(f"{system}: there is no earlier champion to go back to")
-    with TemporaryDirectory() as scratch:
-        signing.download(version_of(client, system, earlier[-1]), Path(scratch))
-    return _carry_out(client, log, _entry(entries, system, "rollback", "begun", earlier[-1], earlier[-1], by, why, {}))
+    _check_reviewed(client, system, earlier[-1], entries)
+    begun = _entry(entries, system, "rollback", "begun", earlier[-1], earlier[-1], by, why, {})
+    return _carry_out(client, log, begun, by)
 
 
-def settle(client: "MlflowClient", log: DecisionLog) -> list[Entry]:
-    """Complete a decision that was begun, and return the log."""
-    moved: str | None = None
+def settle(client: "MlflowClient", log: DecisionLog, by: Identity, admitted: Entry | None = None) -> list[Entry]:
+    """Complete a decision that was begun, and return the log.
+
+    Args:
+        by: who completes it.
+        admitted: an entry that was checked just now.
+
+    Raises:
+        TidemillError: the log cannot be believed, or the decision cannot be admitted any more.
+    """
+    moved: list[str | None] = []
     while entries := log.entries():
+        champion.believed(log.system, entries)
         last = entries[-1]
-        if last.state == "done" and moved in (None, last.champion_after):
+        if last.state == "done" and (not moved or moved[-1] == last.champion_after):
             break
-        moved = last.champion_after
-        if moved is not None:  # only before the first promotion, when there is nothing to move
-            client.set_registered_model_alias(log.system, tags.CHAMPION, moved)
+        if last.state == "begun" and last != admitted:
+            _admit_again(client, entries)
+        moved.append(last.champion_after)
+        put_alias(client, log.system, last.champion_after)
         if last.state == "begun":
-            log.append(replace(last, state="done", when=_now(), **following(entries)))  # type: ignore[arg-type]
+            done = replace(last, state="done", when=_now(), **following(entries))  # type: ignore[arg-type]
+            log.append(signed(done, by))
     return entries
+
+
+def put_alias(client: "MlflowClient", system: str, version: str | None) -> None:
+    """Put the alias where the log has it; remove it where the log has no champion."""
+    if version is not None:
+        client.set_registered_model_alias(system, tags.CHAMPION, version)
+    elif champion.find(client, system) is not None:
+        client.delete_registered_model_alias(system, tags.CHAMPION)
 
 
 def version_of(client: "MlflowClient", system: str, version: str) -> "ModelVersion":
@@ -106,31 +133,69 @@ def version_of(client: "MlflowClient", system: str, version: str) -> "ModelVersi
         ) from error
 
 
-def stray_alias(client: "MlflowClient", system: str, entries: Sequence[Entry]) -> str | None:
-    """Describe what is wrong with the alias, if it is not where the log put it."""
-    found = find(client, system)
-    here, by_log = str(found.version) if found else None, champion_of(entries)
-    if here == by_log or (entries and entries[-1].state == "begun" and here == entries[-1].champion_before):
-        return None
-    return f"the alias {tags.CHAMPION} is at {here or 'no version'} without a decision; by the log it belongs to {by_log or 'none'}"
+def _admit_again(client: "MlflowClient", entries: Sequence[Entry]) -> None:
+    """Check the decision that was begun last as if it were made now: it may have been begun past the rules.
+
+    Raises:
+        TidemillError: it cannot be carried out.
+    """
+    last = entries[-1]
+    try:
+        if last.signature is None:
+            raise TidemillError("nobody signed it")
+        if last.action == "promote":
+            found = version_of(client, last.system, last.version)
+            if admit(found, last.champion_before, Identity(last.who, last.identity)) != last.reviewed:
+                raise TidemillError(f"{last.system} {last.version} is not what was reviewed")
+        else:
+            if last.version not in earlier_champions(entries[:-1])[-1:]:
+                raise TidemillError(f"version {last.version} is not the champion before")
+            _check_reviewed(client, last.system, last.version, entries)
+    except TidemillError as error:
+        raise TidemillError(
+            f"{last.system}: decision {last.number} was begun and cannot be carried out: {error}; "
+            f"`tidemill review reject {last.system} {last.version} --why …` withdraws it"
+        ) from error
 
 
-def _settled_log(client: "MlflowClient", system: str) -> tuple[DecisionLog, list[Entry]]:
-    """Return the log without an open decision, once the alias agrees with it."""
+def _check_reviewed(client: "MlflowClient", system: str, version: str, entries: Sequence[Entry]) -> None:
+    """Refuse an earlier champion that is not what was reviewed when it was approved."""
+    with TemporaryDirectory() as scratch:
+        found = content.download(version_of(client, system, version), Path(scratch))
+        if differs := champion.differing(entries, version, found):
+            raise TidemillError(f"{system} {version} cannot be champion again: {differs}")
+
+
+def _settled_log(
+    client: "MlflowClient", system: str, by: Identity, withdrawing: str | None = None
+) -> tuple[DecisionLog, list[Entry]]:
+    """Return the log without an open decision, once the alias agrees with it.
+
+    Args:
+        withdrawing: a version; a decision on it that cannot be carried out stays open.
+    """
     log = DecisionLog(client, system)
-    entries = settle(client, log)
-    stray = stray_alias(client, system, entries)
+    try:
+        entries = settle(client, log, by)
+    except TidemillError:
+        entries = log.entries()
+        champion.believed(system, entries)
+        if not (entries and entries[-1].state == "begun" and entries[-1].version == withdrawing):
+            raise
+    stray = champion.stray_alias(client, system, entries)
     if stray:
         raise TidemillError(f"{system}: {stray}; `tidemill audit {system} --repair` puts it back")
     decision_file.append_missing(log)
     return log, entries
 
 
-def _carry_out(client: "MlflowClient", log: DecisionLog, entry: Entry) -> Entry:
+def _carry_out(client: "MlflowClient", log: DecisionLog, entry: Entry, by: Identity) -> Entry:
+    entry = signed(entry, by)
     if not log.append(entry):
         raise TidemillError(f"{log.system}: another decision was made meanwhile, nothing was changed: review it again")
-    settle(client, log)
+    entries = settle(client, log, by, admitted=entry)
     decision_file.append_missing(log)
+    anchor.write(log.system, entries)
     return entry
 
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
-from tidemill.registry import flips, versions
-from tidemill.registry.champion import find
+from tidemill.registry import champion as in_service
+from tidemill.registry import content, flips, statement, versions
 from tidemill.registry.promotion import version_of
 from tidemill.registry.summary import command, evaluation_of, summary
 from tidemill.tasks.common import rows as task_rows
@@ -25,10 +25,21 @@ def waiting(client: "MlflowClient") -> list[str]:
     for model in client.search_registered_models():
         number = model.aliases.get(tags.CHALLENGER)
         if number is not None and number != model.aliases.get(tags.CHAMPION):
-            found = client.get_model_version(model.name, str(number)).tags
-            by, compared = found.get(tags.PROPOSER, "nobody named"), found.get(tags.COMPARED, "none")
-            lines.append(f"{model.name} {number} by {by}, champion {compared}: {found.get(tags.REASON, '')}")
+            lines.append(_waiting(client.get_model_version(model.name, str(number))))
     return lines
+
+
+def _waiting(version: "ModelVersion") -> str:
+    """Return what was signed of a challenger; of an older one, or where that is changed, say so."""
+    place, found = f"{version.name} {version.version}", version.tags
+    try:
+        stated = statement.of(version)
+    except TidemillError as error:
+        return f"{place}: WRONG: {error}"
+    if stated is None:
+        by, compared = found.get(tags.PROPOSER, "nobody named"), found.get(tags.COMPARED, "none")
+        return f"{place} by {by}, champion {compared}: {found.get(tags.REASON, '')} ({content.MODEL_ONLY})"
+    return f"{place} by {stated.by}, champion {stated.compared}: {stated.reason}"
 
 
 def challenger(client: "MlflowClient", system: str) -> str:
@@ -54,18 +65,24 @@ def describe(client: "MlflowClient", system: str, version: str) -> str:
     Raises:
         TidemillError: there is no such version, or its evaluation cannot be read.
     """
-    proposed, champion = version_of(client, system, version), find(client, system)
+    proposed, champion = version_of(client, system, version), in_service.by_log(client, system)
+    stated = statement.of(proposed)
     documents = f"{client.get_run(str(proposed.run_id)).info.artifact_uri}/{proposed.tags[tags.FOLDER]}"
     names = (versions.REPORT, versions.CARD, versions.LINEAGE)
     parts = [
-        [f"# {system} {version}, proposed by {proposed.tags.get(tags.PROPOSER, 'nobody named')}"],
+        [f"# {system} {version}, proposed by {stated.by if stated else _unsigned(proposed)}"],
         summary(client, proposed, evaluation_of(proposed), champion),
         [gates_of(proposed)],
+        [f"By what was signed, it {'passed' if stated.passed else 'did not pass'}: {stated.reason}"] if stated else [],
         flipped(champion, proposed) if champion else ["There is no champion."],
         [f"- {documents}/{name}" for name in names],
         [command(decision, proposed) for decision in ("approve", "reject")],
     ]
-    return "\n\n".join("\n".join(part) for part in parts)
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _unsigned(version: "ModelVersion") -> str:
+    return f"{version.tags.get(tags.PROPOSER, 'nobody named')} ({content.MODEL_ONLY}: register it again to promote it)"
 
 
 def gates_of(version: "ModelVersion") -> str:

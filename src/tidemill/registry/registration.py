@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, sha256_file, write_json
 from tidemill.core.tables import blocks, read_table
-from tidemill.registry import champion, checks, lineage, signing, versions
+from tidemill.registry import champion, checks, comparing, content, lineage, outcome, versions
 from tidemill.registry.candidate import Candidate
-from tidemill.registry.identity import proposer
 from tidemill.registry.package import package
 from tidemill.registry.params import gates
-from tidemill.registry.summary import summary
 from tidemill.tracking import tags
 from tidemill.tracking.points import Point
 from tidemill.tracking.run import TrainingRun
@@ -32,6 +31,8 @@ DOCUMENTS = (versions.EVALUATION, versions.PREDICTIONS, versions.REPORT, version
 """Outputs of the evaluate stage that stay with a version."""
 REFERENCE_ROWS = 1000
 """Rows of the test set that stay with a version, at most."""
+FOLDER_DIGITS = 16
+"""Of the evaluation's hash in the name of a version's folder; versions whose model alone was signed have 8 of them."""
 DIGEST_LENGTH = 36
 """Longest digest of a data set that MLflow accepts; the whole hash is in the data set's profile."""
 
@@ -58,15 +59,15 @@ def register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     found = _checks_of(candidate)
     client = connect()
     run = _run(client, candidate)
-    serving = champion.find(client, name)
-    found.append(champion.compare(serving, candidate))
+    serving = champion.by_log(client, name)
+    found.append(comparing.compare(serving, candidate))
     version = _version(client, candidate) or _new_version(client, candidate, run)
-    origin = _stored_lineage(version)
+    origin, files, proposal = _stored(version, candidate)
     found += [checks.clean_tree(origin), checks.lineage_complete(origin)]
     passed = all(check.passed for check in found if check.needed_by == tags.CHALLENGER)
-    _record(client, version, found, passed, serving)
-    _describe(client, version, found, candidate, serving)
-    _move_alias(client, version, passed)
+    version = outcome.record(client, version, found, files, proposal, serving)
+    outcome.describe(client, version, found, candidate, serving)
+    outcome.move_alias(client, version, passed)
     return {
         "name": name,
         "version": str(version.version),
@@ -150,14 +151,15 @@ def _dataset(candidate: Candidate, split: str) -> Any:
 
 
 def _version(client: "MlflowClient", candidate: Candidate) -> "ModelVersion | None":
+    """Return the version of these weights and this evaluation, unless it is of before the whole of one was signed."""
     named = {tags.WEIGHTS: candidate.weights_sha256, tags.EVALUATION: candidate.evaluation_sha256}
     conditions = [f"name = '{candidate.name}'", *(f"tags.`{tag}` = '{value}'" for tag, value in named.items())]
-    return next(iter(client.search_model_versions(" and ".join(conditions))), None)
+    return next(filter(content.is_signed, client.search_model_versions(" and ".join(conditions))), None)
 
 
 def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "ModelVersion":
     """Upload the model with its evaluation and lineage, then create the version with its tags in one call."""
-    folder = f"candidate-{candidate.evaluation_sha256[:8]}"
+    folder = f"candidate-{candidate.evaluation_sha256[:FOLDER_DIGITS]}"
     origin = _lineage(candidate, run)
     with TemporaryDirectory() as scratch:
         staged = Path(scratch) / folder
@@ -165,10 +167,11 @@ def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "M
         for document in DOCUMENTS:
             shutil.copyfile(candidate.results / document, staged / document)
         write_json(staged / versions.LINEAGE, origin)
+        write_json(staged / versions.PROPOSAL, outcome.proposal())
         _reference(candidate).to_parquet(staged / versions.REFERENCE, index=False)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.params["task"], examples, staged / "model")
-        signing.sign(staged / "model")
+        content.sign(staged)
         client.log_artifacts(run.info.run_id, str(staged), folder)
     _ensure_model(client, candidate.name)
     named = lineage.as_tags(origin) | {tags.EVALUATION: candidate.evaluation_sha256, tags.FOLDER: folder}
@@ -203,51 +206,20 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
             raise
 
 
-def _stored_lineage(version: "ModelVersion") -> dict[str, Any]:
-    """Return the lineage a version was made with, which a later call in another tree does not change."""
+def _stored(
+    version: "ModelVersion", candidate: Candidate
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str | None]]:
+    """Return the lineage a version was made with, which a later call in another tree does not change; its files, proposal.
+
+    Raises:
+        TidemillError: what the registry holds is not what was signed, or is not this candidate.
+    """
     with TemporaryDirectory() as scratch:
-        origin: dict[str, Any] = read_json(versions.download(version, versions.LINEAGE, Path(scratch)))
-    return origin
-
-
-def _record(
-    client: "MlflowClient",
-    version: "ModelVersion",
-    found: list[checks.Check],
-    passed: bool,
-    serving: "ModelVersion | None",
-) -> None:
-    """Record on the version whether it passed and why, in numbers, and who proposed it."""
-    needed = [check for check in found if check.needed_by == tags.CHALLENGER]
-    named = {
-        tags.PASSED: str(passed).lower(),
-        tags.REASON: "; ".join(check.sentence for check in needed if check.passed == passed),
-        tags.COMPARED: str(serving.version) if serving else champion.NO_CHAMPION,
-    }
-    by = proposer()
-    if by and tags.PROPOSER not in version.tags:
-        named[tags.PROPOSER] = by
-    for tag, value in named.items():
-        client.set_model_version_tag(version.name, version.version, tag, value)
-
-
-def _describe(
-    client: "MlflowClient",
-    version: "ModelVersion",
-    found: list[checks.Check],
-    candidate: Candidate,
-    serving: "ModelVersion | None",
-) -> None:
-    """Write the version's description for its page in MLflow: the summary, and in the last paragraph the gates."""
-    lines = [f"- {'passed' if check.passed else '**not passed**'}: {check.sentence}" for check in found]
-    head = summary(client, version, candidate.evaluation, serving)
-    description = "\n".join([*head, "", *lines])
-    client.update_model_version(version.name, version.version, description=description)
-
-
-def _move_alias(client: "MlflowClient", version: "ModelVersion", passed: bool) -> None:
-    """Point `challenger` to a version that passed; remove it from one that does not pass any more."""
-    if passed:
-        client.set_registered_model_alias(version.name, tags.CHALLENGER, version.version)
-    elif str(client.get_registered_model(version.name).aliases.get(tags.CHALLENGER)) == str(version.version):
-        client.delete_registered_model_alias(version.name, tags.CHALLENGER)
+        folder = content.fetched(version, Path(scratch))
+        content.verify_files(version, folder)
+        stored = content.Content(folder, None).hashes()
+        for part, own in (("weights", candidate.weights_sha256), ("evaluation", candidate.evaluation_sha256)):
+            if stored[part] != own:
+                raise TidemillError(f"models:/{version.name}/{version.version}: its {part} is not that of its tags")
+        origin, proposal = (read_json(folder / name) for name in (versions.LINEAGE, versions.PROPOSAL))
+        return origin, content.files(folder), proposal

@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.files import read_json
 from tidemill.core.intervals import Interval
-from tidemill.registry import versions
+from tidemill.registry import content, versions
+from tidemill.registry.documents import read_object
 from tidemill.tracking import tags
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def command(decision: str, version: "ModelVersion") -> str:
 def evaluation_of(version: "ModelVersion") -> dict[str, Any]:
     """Return the `evaluation.json` that was registered with a version."""
     with TemporaryDirectory() as scratch:
-        found: dict[str, Any] = read_json(versions.download(version, versions.EVALUATION, Path(scratch)))
-    return found
+        return read_object(content.file(version, versions.EVALUATION, Path(scratch)), versions.EVALUATION)
 
 
 def _champion(version: "ModelVersion", metric: str, champion: "ModelVersion | None") -> str:

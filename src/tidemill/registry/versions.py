@@ -20,6 +20,8 @@ PREDICTIONS = "predictions.parquet"
 REPORT = "report.html"
 CARD = "model-card.md"
 LINEAGE = "lineage.json"
+PROPOSAL = "proposal.json"
+"""Who proposed it: `proposer`, `identity`."""
 REFERENCE = "reference.parquet"
 """Rows of the test set that new inputs are compared with once the version is in service."""
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tidemill.core.errors import TidemillError
 
+SITE_CACHE = "DVC_SITE_CACHE_DIR"
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -37,7 +38,25 @@ def output(*arguments: str, folder: Path) -> str:
 def environment() -> dict[str, str]:
     """Return the environment of DVC and of the stages it starts: this Python first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path}
+    return {**os.environ, **site_cache(), "DVC_NO_ANALYTICS": "1", "PATH": path}
+
+
+def site_cache() -> dict[str, str]:
+    """Return the setting of a folder for DVC's records that its owner alone can open, unless the user has set another.
+
+    DVC's own default is one folder for all users of the machine, from which it unpickles what any of them wrote.
+    """
+    import platformdirs
+
+    if SITE_CACHE in os.environ:
+        return {}
+    folder = platformdirs.user_cache_path("tidemill") / "dvc"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError:
+        return {}
+    return {SITE_CACHE: str(folder)}
 
 
 def share(project: Path, other: Path) -> None:

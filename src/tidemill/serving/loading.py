@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
-from tidemill.core.files import read_json, sha256_file
+from tidemill.core.files import sha256_file
 from tidemill.inference.predictor import Predictor
 from tidemill.models.common.networks import WEIGHTS
-from tidemill.registry import signing, versions
+from tidemill.registry import champion, content, lineage
 from tidemill.registry.package import check_formats
 from tidemill.registry.versions import LINEAGE, MODEL
 from tidemill.tracking import tags
@@ -38,17 +38,21 @@ class Loaded:
         return dict(source.get("columns") or {})
 
 
-def load(address: str) -> Loaded:
+def load(address: str, tell: champion.Tell = champion.to_errors) -> Loaded:
     """Load the version that `models:/digits@champion` or `models:/digits/3` names now.
+
+    Args:
+        tell: receives a line where the alias `champion` is not where the decision log put it.
 
     Raises:
         TidemillError: there is none, or what the registry holds is not what was registered.
     """
-    version = versions.find(address)
+    version = champion.resolve(address, tell)
     with TemporaryDirectory() as scratch:
-        files = signing.download(version, Path(scratch))
-        _check(version, files / MODEL)
-        return Loaded(version, Predictor(files / MODEL), read_json(files / LINEAGE))
+        found = content.download(version, Path(scratch))
+        champion.check(version, found)
+        _check(version, found.folder / MODEL)
+        return Loaded(version, Predictor(found.folder / MODEL), lineage.read(found.folder / LINEAGE))
 
 
 def _check(version: "ModelVersion", model: Path) -> None:

@@ -13,7 +13,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_folder, read_json, sha256_file, write_json
 from tidemill.core.intervals import Bootstrap, intervals
 from tidemill.core.tables import read_table
-from tidemill.registry import versions
+from tidemill.registry import content, versions
 from tidemill.serving import batch, drift, features, layouts
 from tidemill.serving.drift import Column
 from tidemill.serving.loading import Loaded, load
@@ -110,9 +110,9 @@ def _known(loaded: Loaded, size: int) -> tuple[pd.DataFrame, pd.DataFrame, dict[
     """Return rows of the version's test, its predictions for them, and what was measured in the test."""
     names = (versions.REFERENCE, versions.PREDICTIONS)
     with TemporaryDirectory() as scratch:
-        paths = [versions.download(loaded.version, name, Path(scratch)) for name in names]
+        paths = [content.file(loaded.version, name, Path(scratch)) for name in names]
         rows, predictions = (read_table(path) for path in paths)
-        test: dict[str, Any] = read_json(versions.download(loaded.version, versions.EVALUATION, Path(scratch)))
+        test: dict[str, Any] = read_json(content.file(loaded.version, versions.EVALUATION, Path(scratch)))
     rows = rows.sample(min(size, len(rows)), random_state=0).set_index("id", drop=False)
     return rows, predictions.set_index("id").loc[rows.index], test
 

@@ -48,6 +48,15 @@ def store_folder() -> Path:
     return project_root() / TRACKING_STORE.parent
 
 
+def own_folder() -> Path:
+    """Return `.tidemill/`, which holds stores, keys and caches: its owner alone can open it; create it if need be."""
+    folder = store_folder().parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_mode & 0o077 and folder.stat().st_uid == os.getuid():
+        folder.chmod(0o700)
+    return folder
+
+
 def project_root() -> Path:
     """Return the working folder or, in a temporary copy where DVC runs an experiment, the project that was copied."""
     here = Path.cwd()
@@ -91,6 +100,7 @@ def _create_own_store() -> None:
     from filelock import FileLock
 
     database = store_folder() / TRACKING_STORE.name
+    own_folder()
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(database.with_suffix(".lock")):
         if not database.exists():

@@ -47,6 +47,8 @@ REASON = "tidemill.reason"
 COMPARED = "tidemill.compared_with"
 """The champion that its gates compared it with, by which a promotion knows whether that still is the champion."""
 PROPOSER = "tidemill.proposed_by"
+STATEMENT = "tidemill.statement"
+"""The same, signed, with the hashes of the version's files: the tags above are for the eye only."""
 
 # Tags of a version: what a person decides on MLflow's page, and what became of it.
 DECISION = "tidemill.decision"

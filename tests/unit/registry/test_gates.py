@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tidemill.core.errors import TidemillError
-from tidemill.registry import champion, checks
+from tidemill.registry import checks, comparing
 from tidemill.registry.candidate import Candidate
 from tidemill.registry.checks import Check
 from tidemill.registry.params import Gates, gates, with_limits
@@ -73,16 +73,16 @@ def test_a_champion_that_cannot_be_compared_with_stops_the_candidate(
     theirs = ours.assign(prediction=["y", "y", "x", "y"])[ours["id"].isin(ids)]
     (tmp_path / "evaluate").mkdir()
     ours.to_parquet(tmp_path / "evaluate" / "predictions.parquet")
-    monkeypatch.setattr(champion, "_predictions", lambda *_: (theirs, spec))
+    monkeypatch.setattr(comparing, "_predictions", lambda *_: (theirs, spec))
     candidate = Candidate("it", {"task": "text_classification", "gates": {"margin": 1.0}}, tmp_path)
     candidate.__dict__["config"] = {"spec": spec}
     bootstrap = {"resamples": 100, "confidence": 0.95, "seed": 0}
     candidate.__dict__["evaluation"] = {"main_metric": "accuracy", "bootstrap": bootstrap}
     version: Any = SimpleNamespace(version="1")
-    check = champion.compare(version, candidate)
+    check = comparing.compare(version, candidate)
     assert check.passed is passed
     assert check.sentence.startswith(sentence)
-    assert champion.compare(None, candidate).passed
+    assert comparing.compare(None, candidate).passed
 
 
 def evaluation(*accuracies: float) -> dict[str, Any]:

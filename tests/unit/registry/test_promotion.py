@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.unit.registry.proposals import GRACE, propose, start
+from tests.unit.registry.proposals import GRACE, as_before, propose, start
 from tidemill.core.errors import TidemillError
-from tidemill.registry import champion, decision_file, promotion, proposals, signers, signing
+from tidemill.registry import champion, content, decision_file, promotion, proposals, signers, signing
 from tidemill.registry.audit import audit, repair
 from tidemill.registry.decision_log import DecisionLog
 from tidemill.registry.identity import Identity
@@ -34,7 +34,7 @@ def test_there_and_back(proposed: Path) -> None:
     assert propose(proposed, seed=1, wrong=3) == "2"  # is compared with the champion
     entry = promotion.approve(client, "bars", "2", GRACE, "fewer mistakes")
     assert (alias(), entry.champion_before, entry.champion_after) == ("2", "1", "2")
-    assert set(entry.reviewed) == {"weights", "evaluation", "lineage"}
+    assert set(entry.reviewed) == {"weights", "evaluation", "lineage", "content"}
     assert promotion.approve(client, "bars", "2", GRACE, "again") == entry
     promotion.rollback(client, "bars", GRACE, "it answers slowly")
     assert alias() == "1"
@@ -158,7 +158,7 @@ def test_a_model_that_is_not_what_was_signed_is_refused_by_file(
     proposed: Path, change: Callable[[Path], object], named: str, tmp_path: Path
 ) -> None:
     version = promotion.version_of(store.connect(), "bars", "1")
-    found = signing.download(version, tmp_path)
+    found = content.download(version, tmp_path).folder
     change(found / "model")
     with pytest.raises(TidemillError, match=re.escape(named)):
         signing.verify(found / "model")
@@ -173,7 +173,7 @@ def test_a_model_that_mlflow_loaded_from_its_store_is_still_what_was_signed(prop
     version = promotion.version_of(client, "bars", "1")
     [stored] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("registered_model_meta")
     assert list(stored.parent.rglob("*.pyc"))
-    found = signing.download(version, tmp_path)
+    found = content.download(version, tmp_path).folder
     assert not list(found.rglob("*.pyc"))
 
 
@@ -254,14 +254,10 @@ def test_a_version_of_older_code_is_shown_with_its_figures_as_well(proposed: Pat
     client = store.connect()
     promotion.approve(client, "bars", "1", GRACE, "the first")
     client.update_model_version("bars", "2", description="- passed: accuracy is 0.9000, at least 0.1")
-    version = promotion.version_of(client, "bars", "2")
-    [stored] = (proposed / f".tidemill/mlflow/artifacts/bars/{version.run_id}").rglob("predictions.parquet")
-    whole = stored.read_bytes()
-    pd.read_parquet(stored).drop(columns="correct").to_parquet(stored, index=False)
-    try:
+    with as_before(proposed, "bars", "2") as folder:
+        file = folder / "predictions.parquet"
+        pd.read_parquet(file).drop(columns="correct").to_parquet(file, index=False)
         shown = proposals.describe(client, "bars", "2")
-    finally:
-        stored.write_bytes(whole)
     assert shown.split("\n\n")[1].startswith("**accuracy 0.9000 [")
     assert "- passed: accuracy is 0.9000, at least 0.1" in shown
     assert "6 become right and 0 become wrong" in shown

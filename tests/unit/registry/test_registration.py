@@ -9,6 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from tests.unit.registry import proposals
 from tests.unit.registry.candidates import (
     PARAMS,
     Blocks,
@@ -53,7 +54,7 @@ def evaluate_as(system: Blocks, wrong: int) -> None:
 
 
 def crown(version: object) -> None:
-    store.connect().set_registered_model_alias("bars", "champion", str(version))
+    proposals.crown("bars", str(version))
 
 
 def test_registering_twice_makes_one_version(system: Blocks) -> None:
@@ -145,6 +146,8 @@ def test_a_version_carries_all_that_explains_it(system: Blocks) -> None:
         "model-card.md",
         "lineage.json",
         "model.sig",
+        "proposal.json",
+        "version.sig",
     }
     lineage = json.loads((folder / "lineage.json").read_text())
     assert lineage["run_id"] == found["run_id"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.registry.candidates import TEXT_PARAMS, predict_and_evaluate, texts, write_candidate
+from tests.unit.registry.proposals import crown
 from tests.unit.serving.test_monitoring import train
 from tidemill.registry.registration import register
-from tidemill.tracking.store import connect
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -24,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         system = write_candidate(folder, "reviews", TEXT_PARAMS)
         register("reviews", system, made)
-        connect().set_registered_model_alias("reviews", "champion", "1")
+        crown("reviews", "1")
         train(made / "train" / "model", texts(30, 1000))
         predict_and_evaluate(made, system)
         register("reviews", system, made)

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.registry.candidates import texts
+from tests.unit.registry.proposals import crown
 from tidemill.core.errors import TidemillError
 from tidemill.serving import live as live_module
 from tidemill.serving.live import Live
@@ -138,7 +139,7 @@ def test_an_alias_that_moves_is_followed(project: Path) -> None:
     client = connect()
     with served(project, CHAMPION, "--shadow", CHALLENGER, "--refresh", "0.2") as (address, _):
         try:
-            client.set_registered_model_alias("reviews", "champion", "2")
+            crown("reviews", "2")
             health = until(lambda: (h := httpx.get(f"{address}/health").json())["version"] == "reviews/2" and h)
             assert health["shadow"] is None  # champion and challenger are the same now
             response = httpx.get(f"{address}/comparison")
@@ -147,7 +148,7 @@ def test_an_alias_that_moves_is_followed(project: Path) -> None:
             time.sleep(1)
             assert httpx.post(f"{address}/predict", json={"rows": ROWS[:1]}).json()["version"] == "reviews/2"
         finally:
-            client.set_registered_model_alias("reviews", "champion", "1")
+            crown("reviews", "1")
         assert until(lambda: httpx.get(f"{address}/health").json()["version"] == "reviews/1")
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from tests.unit.registry.candidates import texts
+from tests.unit.registry.proposals import crown
 from tidemill.core.errors import TidemillError
 from tidemill.serving.loading import load
 from tidemill.serving.shadow import shadow
-from tidemill.tracking.store import connect
 
 REPOSITORY = Path(__file__).parents[3]
 ROWS = 60
@@ -104,9 +104,9 @@ def test_mistakes_are_named(
 
 
 def test_one_version_is_not_compared_with_itself(project: Path, recorded: Path) -> None:
-    connect().set_registered_model_alias("reviews", "champion", "2")
+    crown("reviews", "2")
     try:
         with pytest.raises(TidemillError, match="reviews/2 is champion and challenger"):
             shadow("reviews", recorded)
     finally:
-        connect().set_registered_model_alias("reviews", "champion", "1")
+        crown("reviews", "1")

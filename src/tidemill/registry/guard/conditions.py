@@ -42,6 +42,11 @@ def tags(allowed: Collection[str]) -> Condition:
     return met
 
 
+def of_no_champion(condition: Condition) -> Condition:
+    """The condition is met, and the version is not in service: what it was approved on stays."""
+    return lambda request: condition(request) and not _is_champion(request.message)
+
+
 def claims_the_proposal(request: Request) -> bool:
     """The account names itself as the proposer of a version that has none."""
     asked = request.message
@@ -102,6 +107,13 @@ def _version(asked: Any) -> Any:
     from mlflow.server import handlers
 
     return handlers._get_model_registry_store().get_model_version(asked.name, asked.version)
+
+
+def _is_champion(asked: Any) -> bool:
+    from mlflow.server import handlers
+
+    aliases = handlers._get_model_registry_store().get_registered_model(asked.name).aliases
+    return str(aliases.get(stored.CHAMPION)) == str(asked.version)
 
 
 def _is_free_or(allowed: Collection[str], key: str) -> bool:

@@ -15,6 +15,7 @@ from tidemill.registry.guard.conditions import (
     claims_the_proposal,
     first_run,
     not_of_a_version,
+    of_no_champion,
     tag,
     tags,
     to_an_ordinary_name,
@@ -53,7 +54,7 @@ LINEAGE_TAGS = {
     *(stored.PARENT_RUN, stored.FLOW_RUN, stored.TEST_SET, stored.WEIGHTS, stored.EVALUATION, stored.FOLDER),
 }
 """Tags a version is created with, which nobody changes afterwards."""
-GATE_TAGS = {stored.PASSED, stored.REASON, stored.COMPARED}
+GATE_TAGS = {stored.PASSED, stored.REASON, stored.COMPARED, stored.STATEMENT}
 """Tags that `register` writes anew whenever it compares a version with the champion."""
 DECISION_TAGS = {stored.DECISION, stored.COMMENT, stored.REFUSED, stored.CARRIED_OUT}
 
@@ -79,7 +80,7 @@ CHANGES = (
     Allowed(f"POST {VERSIONS}/create",            EDIT,   model, tags(LINEAGE_TAGS)),
     Allowed(f"PATCH {VERSIONS}/update",           EDIT,   model),
     Allowed(f"DELETE {VERSIONS}/delete",          ADMIN,  server),
-    Allowed(f"POST {VERSIONS}/set-tag",           EDIT,   model, tag(GATE_TAGS)),
+    Allowed(f"POST {VERSIONS}/set-tag",           EDIT,   model, of_no_champion(tag(GATE_TAGS))),
     Allowed(f"POST {VERSIONS}/set-tag",           EDIT,   model, claims_the_proposal),
     Allowed(f"POST {VERSIONS}/set-tag",           MANAGE, model, tag(DECISION_TAGS)),
     Allowed(f"POST {VERSIONS}/set-tag",           MANAGE, model, claims_the_decision),
