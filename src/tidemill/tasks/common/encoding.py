@@ -86,7 +86,10 @@ def fit_text(blocks: Iterator[pd.DataFrame], params: TokenizeText) -> "Tokenizer
 
 
 def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer", spec: Spec) -> list[np.ndarray]:
-    """Return the token ids of each text, arrays (T,); a text without tokens becomes one `[UNK]`, or token 0 where there is no such."""
+    """Return the token ids of each text, arrays (T,).
+
+    A text without tokens becomes one `[UNK]`, or token 0 where there is none.
+    """
     dtype = token_dtype(spec)
     encodings = tokenizer.encode_batch_fast(rows["text"].tolist())
     unknown = [tokenizer.token_to_id(tokenizers.UNKNOWN) or 0]
