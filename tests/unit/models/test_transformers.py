@@ -383,7 +383,7 @@ def test_a_training_that_is_stopped_ends_in_the_same_weights(tmp_path: Path, pre
 class TestLora:
     """Adapters instead of the base."""
 
-    LORA: ClassVar = {"rank": 4, "alpha": 8.0}
+    LORA: ClassVar = {"rank": 4, "alpha": 8}
     CASES: ClassVar = [
         ("bert", "labels", []),
         ("gpt2", "next", []),

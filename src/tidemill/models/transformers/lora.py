@@ -29,7 +29,7 @@ class Lora(Block):
 
     rank: int = Field(default=8, ge=1)
     """Rank of an adapter's two matrices."""
-    alpha: float = Field(default=16.0, gt=0)
+    alpha: int = Field(default=16, ge=1)
     """What the adapter's share is scaled by, divided by the rank."""
     dropout: Fraction = 0.0
     """Share of an adapter's inputs that are dropped in training."""
