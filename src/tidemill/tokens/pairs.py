@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.core.errors import TidemillError
+
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
@@ -34,7 +36,11 @@ class Frame:
 
 
 def frame(tokenizer: "Tokenizer") -> Frame:
-    """Return the frame of a tokenizer."""
+    """Return the frame of a tokenizer.
+
+    Raises:
+        TidemillError: it encodes a text of a pair in another way than the text alone.
+    """
     whole = tokenizer.encode(*PROBE)
     first, second = (tokenizer.encode(text, add_special_tokens=False).ids for text in PROBE)
     start = _place(whole, first, range(len(whole.ids)))
@@ -52,4 +58,7 @@ def frame(tokenizer: "Tokenizer") -> Frame:
 
 def _place(whole: "Encoding", part: list[int], places: range) -> int:
     """Return the first of these places at which a part stands."""
-    return next(place for place in places if whole.ids[place : place + len(part)] == part)
+    for place in places:
+        if whole.ids[place : place + len(part)] == part:
+            return place
+    raise TidemillError("tokenize.tokenizer encodes a text of a pair in another way than the text alone")

@@ -378,12 +378,13 @@ def test_a_training_that_is_stopped_ends_in_the_same_weights(tmp_path: Path, pre
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("peft") is None, reason="peft is not in this environment: requirements/ lacks it so far"
+    None in map(importlib.util.find_spec, ("peft", "accelerate")),
+    reason="peft, or accelerate which it needs, is not in this environment: requirements/ lacks it so far",
 )
 class TestLora:
     """Adapters instead of the base."""
 
-    LORA: ClassVar = {"rank": 4, "alpha": 8.0}
+    LORA: ClassVar = {"rank": 4, "alpha": 8}
     CASES: ClassVar = [
         ("bert", "labels", []),
         ("gpt2", "next", []),

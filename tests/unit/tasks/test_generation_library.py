@@ -8,6 +8,7 @@ from torch import nn
 
 from tests.unit.models.checkpoints import KINDS, LENGTH, VOCABULARY, checkpoint
 from tests.unit.tokens.fast_tokenizers import unigram
+from tidemill.inference.predictor import Predictor
 from tidemill.models import transformers as package
 from tidemill.models.common import networks
 from tidemill.tasks.text_generation.prediction import Options, continuation, outputs, pieces
@@ -42,6 +43,30 @@ def test_the_likelihood_of_a_text_is_that_of_the_library(tmp_path: Path) -> None
         chances = model(tokens).logits.log_softmax(-1)
     expected = [-sum(chances[row, at, tokens[row, at + 1]] for at in range(n)) for row, n in enumerate((4, 2))]
     assert found == pytest.approx([float(value) for value in expected], rel=1e-4)
+
+
+def test_a_saved_decoder_goes_on_piece_by_piece_and_in_the_library(tmp_path: Path) -> None:
+    import transformers
+
+    _, params = checkpoint(tmp_path / "published", "qwen2", "next")
+    end = unigram().token_to_id("</s>")
+    spec = KINDS["next"].spec | {"end": end}
+    network = networks.begin(package.Params.model_validate(params), spec).eval()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    unigram().save(str(folder / "tokenizer.json"))
+    network.save(folder, {"task": "text_generation", "model": params, "training": {}, "spec": spec, "device": "cpu"})
+    predictor = Predictor(folder)
+    options = {"new_tokens": 12, "temperature": 0}
+    [found] = predictor.predict(["the cat"], **options)["prediction"]
+    assert found and "".join(predictor.stream(["the cat"], **options)) == found
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)  # as it is in the file
+    assert tokenizer.eos_token_id == end
+    ids = torch.tensor([[end, *tokenizer("the cat", add_special_tokens=False)["input_ids"]]])
+    theirs = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=end)
+    new = [int(token) for token in theirs[0] if token != end]
+    assert unigram().decode(new, skip_special_tokens=False) == f"the cat{found}"
 
 
 class Script(nn.Module):

@@ -101,3 +101,10 @@ def test_texts_of_a_language_model_are_apart_by_the_token_that_is_named(tmp_path
     assert [tokens[row].tolist() for row in range(2)] == expected
     with pytest.raises(TidemillError, match=r"has no <\|endoftext\|>.*name one that it has in tokenize\.end: .*</s>"):
         generation.fit(iter([]), generation.Tokenize(tokenizer=file, length=16))
+
+
+def test_a_tokenizer_that_changes_a_text_of_a_pair_is_refused() -> None:
+    tokenizer = fast_tokenizers.byte_level("roberta")
+    tokenizer.enable_truncation(5)
+    with pytest.raises(TidemillError, match="encodes a text of a pair in another way"):
+        pairs.frame(tokenizer)

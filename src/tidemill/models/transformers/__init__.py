@@ -30,7 +30,6 @@ class Params(ModelParams):
     unfreeze: Annotated[int, Field(ge=0)] | Literal["all"] = "all"
     """Blocks of the base that are trained, counted from its end, with all that follows them; 0 trains the head alone, for
     pictures on features that are computed once and cached."""
-
     lora: Lora | None = None
     """Adapters that are trained instead of the base; null trains its weights themselves."""
 

@@ -186,7 +186,7 @@ def specify_text(params: TokenizeText, tokenizer: "Tokenizer | NGrams") -> Spec:
 def encode_text(rows: pd.DataFrame, tokenizer: "Tokenizer | NGrams", spec: Spec) -> dict[str, Any]:
     """Return the columns of the texts: ragged `tokens`, or ragged `ngrams` and `weights`.
 
-    A text without tokens becomes one `[UNK]`, or token 0 where there is no such.
+    A text without tokens becomes one `[UNK]`, or token 0 where there is none.
     """
     texts = rows["text"].tolist()
     if isinstance(tokenizer, NGrams):

@@ -24,8 +24,8 @@ class Tokenize(Params):
     channels: Literal[1, 3] = 3
     """1 for grey; 3 for red, green and blue."""
     preprocessor: PinnedFile | None = None
-    """Folder or hub id with the `preprocessor_config.json` of a checkpoint, which then decides size, cut, resampling, mean
-    and deviation, in three channels: `size` and `channels` do not count."""
+    """Folder or hub id with the `preprocessor_config.json` of a checkpoint, which then decides size, cut, resampling and,
+    for the model `transformers`, mean and deviation, in three channels: `size` and `channels` do not count."""
 
 
 def kind(params: Tokenize) -> Kind:

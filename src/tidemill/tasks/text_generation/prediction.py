@@ -108,9 +108,8 @@ def pieces(network: Any, tokenizer: "Tokenizer", prompt: str, spec: Spec, option
     from tidemill.tokens import bpe
 
     asked = bpe.encode(tokenizer, [prompt])[0].tolist()
-    before = len(
-        tokenizer.decode(asked, skip_special_tokens=False)
-    )  # some decoders drop a space at the start of a text
+    # new tokens are decoded behind the prompt's, since some decoders drop a space at the start of a text
+    before = len(tokenizer.decode(asked, skip_special_tokens=False))
     sent, ids, probabilities = 0, list[int](), list[float]()
     text = ""
     for token, probability in _tokens(network, [spec["end"], *asked], spec, options):
