@@ -76,7 +76,7 @@ COMMANDS = [
         'tidemill review approve digits 3 --why "fewer confused sevens"',
         "champion",
         f"{REVIEWER} tidemill review approve digits 1 --why first",
-        f"{REVIEWER} tidemill review approve sentiment 1 --why first && {SAVE}",
+        f"for one in sentiment stories; do {REVIEWER} tidemill review approve $one 1 --why first; done && {SAVE}",
     ),
     Shown("dvc exp run -S systems.digits.training.lr=3e-4 evaluate@digits", "evaluate@digits"),
     Shown("dvc exp show --csv", "systems.digits.training.lr"),
@@ -122,6 +122,7 @@ COMMANDS = [
             f' && {REVIEWER} tidemill rollback digits --why "errors in service"'
         ),
     ),
+    Shown("dvc repro --single-item --force register@digits", "digits: version"),
     Shown("tidemill review sync"),
     Shown("tidemill audit", "digits"),
     Shown("tidemill audit --repair", "digits", then=SAVE),
@@ -190,6 +191,8 @@ SERVED = {
         "curl -s http://127.0.0.1:8000/comparison"
     ),
     "OMP_NUM_THREADS=2 tidemill serve …": "",
+    "tidemill serve models:/stories@champion --limit seconds=30 --limit new_tokens=2000": "",
+    "tidemill serve models:/sentiment@champion --host 0.0.0.0": "",
     "tidemill serve models:/digits@champion": "",
     "tidemill serve … --shadow models:/digits@challenger": "",
     "mlflow models serve --model-uri models:/digits@challenger --env-manager local --host 127.0.0.1": "",
@@ -247,8 +250,9 @@ def test_a_service_works(project: Project, command: str) -> None:
     typed = command.replace("serve … --shadow", "serve models:/digits@champion --shadow").replace(
         "…", "models:/assistant@challenger"
     )
-    port, path = ("5000", "/ping") if command.startswith("mlflow") else ("8000", "/health")
-    with _service(project, typed, f"http://127.0.0.1:{port}{path}"):
+    address = "http://127.0.0.1:5000/ping" if command.startswith("mlflow") else "http://127.0.0.1:8000/"
+    token = {"TIDEMILL_SERVE_TOKEN": "of at least twenty-four characters"} if "0.0.0.0" in command else {}
+    with _service(project, typed, address, token):
         if request := SERVED[command]:
             assert "version" in project.run("bash", "-c", request)
 
