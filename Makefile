@@ -30,7 +30,7 @@ test: setup programs
 	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(FAST)
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not slow" $(FAST)
 
 ui: setup
 	@scripts/ui.sh

@@ -35,6 +35,7 @@ from tidemill.training import determinism, features
 from tidemill.training.fit import fit
 from tidemill.training.params import Training
 
+pytestmark = pytest.mark.slow
 MINILM = Path(__file__).parents[3] / "data" / "minilm"
 
 
