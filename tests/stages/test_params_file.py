@@ -40,7 +40,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a model that reads nothing but n-grams": (
         REVIEWS | {"model": {"name": "linear"}, "training": {}},
         "params.yaml: systems.digits.model: linear cannot do text_classification, which goes from tokens to labels; "
-        "these models can: bert, lstm; or let systems.digits.tokenize.unit make n-grams, which linear reads",
+        "these models can: bert, lstm, transformers; or let systems.digits.tokenize.unit make n-grams, which linear reads",
     ),
     "a param that a solver does not read": (
         NGRAMS | {"training": {"epochs": 3}},
