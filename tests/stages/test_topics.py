@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rows += [{"body": rows[0]["body"], "tags": ["food", "law", "sport", "space"]}, {"body": "never", "tags": None}]
     (made.folder / "news.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     made.params(other=OTHER)
-    made.run("tidemill", "new", "topics", "--source", "news.jsonl")
+    made.run("tidemill", "new", "topics", "--source", "news.jsonl", "--budget", "0")
     made.commit()
     run_stages(made.folder, "topics", *STAGES, "register", environment=made.environment)
     return made
