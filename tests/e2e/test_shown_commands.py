@@ -1,6 +1,6 @@
 """Every command that the README and the how-to pages show, on the project as it ships, shortened by params alone.
 
-The commands run in the order of `COMMANDS`, one after the other on one project, as a user's would.
+The commands run in the order of this file, one after the other on one project, as a user's would.
 """
 
 import os
@@ -57,7 +57,7 @@ FORGET = "git checkout --quiet -- params.yaml"
 REVIEWER = "GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=Grace"
 REVIEWER += " GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=grace@localhost"
 
-COMMANDS = [
+NEW = [
     Shown("make run", "Look next: artifacts/<system>/evaluate/report.html", f"{MAKE} run", SAVE),
     Shown("tidemill status", "cached"),
     Shown("tidemill run --help", "--jobs"),
@@ -72,6 +72,9 @@ COMMANDS = [
     Shown('tidemill ask models:/stories@challenger "It was a truth"'),
     Shown('tidemill ask models:/stories@challenger "It was a truth" --option temperature=0.5 --option new_tokens=60'),
     Shown("tidemill predict models:/stories/1 prompts.jsonl --option temperature=0.5 --option 'stop=[\".\"]'"),
+]
+"""From the first run on, in their order."""
+COMPARED = [
     Shown(
         'tidemill review approve digits 3 --why "fewer confused sevens"',
         "champion",
@@ -99,6 +102,9 @@ COMMANDS = [
     Shown("tidemill lineage", "params", "tidemill lineage models:/digits/3"),
     Shown("tidemill lineage --from-data d0193be1", "digits/3"),
     Shown("tidemill lineage --from-commit fa33578", "digits", "tidemill lineage --from-commit $(git rev-parse HEAD~1)"),
+]
+"""Until the first system has a champion and a challenger."""
+DECIDED = [
     Shown(
         'tidemill review reject digits 3 --why "slower"',
         "2",
@@ -150,7 +156,8 @@ COMMANDS = [
         then="git checkout --quiet -- .dvc/config",
     ),
 ]
-"""In the order in which they run."""
+"""From the next decision on."""
+COMMANDS = [*NEW, *COMPARED, *DECIDED]
 
 ELSEWHERE = {
     "make test": "runs this very test",
@@ -238,11 +245,23 @@ def test_every_command_of_the_pages_is_run() -> None:
 
 
 @pytest.mark.timeout(1800)  # the first command is the whole pipeline
-@pytest.mark.parametrize("shown", COMMANDS, ids=str)
-def test_a_command_works(project: Project, shown: Shown) -> None:
+@pytest.mark.parametrize("shown", NEW, ids=str)
+def test_a_command_of_a_new_project_works(project: Project, shown: Shown) -> None:
     _run(project, shown)
     if shown.command == "make run":
         write_files(project)
+
+
+def test_the_python_of_the_pages_works(project: Project) -> None:
+    for page in PAGES:
+        blocks = [code for language, code in BLOCK.findall(page.read_text(encoding="utf-8")) if language == "python"]
+        if blocks:
+            project.run("python", "-c", "\n".join(blocks))
+
+
+@pytest.mark.parametrize("shown", COMPARED, ids=str)
+def test_a_command_about_two_versions_works(project: Project, shown: Shown) -> None:
+    _run(project, shown)
 
 
 @pytest.mark.parametrize("command", SERVED)
@@ -257,11 +276,9 @@ def test_a_service_works(project: Project, command: str) -> None:
             assert "version" in project.run("bash", "-c", request)
 
 
-def test_the_python_of_the_pages_works(project: Project) -> None:
-    for page in PAGES:
-        blocks = [code for language, code in BLOCK.findall(page.read_text(encoding="utf-8")) if language == "python"]
-        if blocks:
-            project.run("python", "-c", "\n".join(blocks))
+@pytest.mark.parametrize("shown", DECIDED, ids=str)
+def test_a_command_after_a_decision_works(project: Project, shown: Shown) -> None:
+    _run(project, shown)
 
 
 def test_the_pages_come_up(project: Project) -> None:
@@ -287,7 +304,7 @@ def write_files(project: Project) -> None:
     """The files that the pages' commands name, made of the rows of the shipped systems."""
     reviews = pd.read_parquet(project.artifact("sentiment", "ingest/test.parquet"))[["text", "label"]]
     for name in ("news.csv", "new-reviews.csv", "reviews.csv"):
-        reviews.head(400).to_csv(project.folder / name, index=False)
+        reviews.sample(400, random_state=0).to_csv(project.folder / name, index=False)
     digits = pd.read_parquet(project.artifact("digits", "ingest/test.parquet"))[["image", "label"]].head(200)
     digits.to_parquet(project.folder / "recorded.parquet")
     (project.folder / "scans").mkdir()
