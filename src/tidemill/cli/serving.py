@@ -131,9 +131,14 @@ def serve(
             raise TidemillError("--canary needs --shadow: the version that predicts this share")
         token, chosen_limits = access.token_for(host), limits.of(model, chosen(limit, "--limit", "seconds=30"))
         listener = connections.listen(host, port)
-        app = service.application(Live(model, log, shadow, canary, record), token, chosen_limits, refresh)
+        app = service.application(Live(model, log, shadow, canary, record), token, chosen_limits, refresh, _kill)
     print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
     connections.server(app, chosen_limits).run(sockets=[listener])
+
+
+def _kill() -> None:
+    """End the process whatever its threads wait for: a signal to stop is not to be waited out."""
+    os._exit(1)
 
 
 def renamed(columns: list[str] | None) -> dict[str, str]:

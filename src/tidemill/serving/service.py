@@ -24,8 +24,6 @@ from tidemill.serving.work import Work
 REFUSED = 422
 RETURNED = ["prediction", "confidence", "reason"]
 """What a response holds of each row."""
-KILLED = 1
-"""Exit code where the service does not end by itself in its time."""
 BODY = {"content": {"application/json": {"schema": requests.PredictionRequest.model_json_schema()}}}
 
 
@@ -33,7 +31,9 @@ class Cut(Exception):
     """A stream ended before its text did; the connection is closed, so that nobody takes it for the whole."""
 
 
-def application(live: Live, token: str | None, limits: Serve, refresh: float) -> FastAPI:
+def application(
+    live: Live, token: str | None, limits: Serve, refresh: float, kill: Callable[[], None] | None = None
+) -> FastAPI:
     """Return the service.
 
     Args:
@@ -41,9 +41,11 @@ def application(live: Live, token: str | None, limits: Serve, refresh: float) ->
         token: what requests have to send; where there is none, it accepts no other name than that of this machine.
         limits: what a request and a client may ask.
         refresh: seconds between two checks of where the aliases point.
+        kill: called where the service does not end in its time, whatever a thread waits for; None waits on.
     """
     turns, ended = Turns(_parallel_requests(), limits), threading.Event()
-    app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=_following(live, refresh, ended, limits))
+    following = _following(live, refresh, ended, limits, kill)
+    app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=following)
     app.add_middleware(Places, turns=turns)
     app.add_middleware(Access, token=token)
 
@@ -162,7 +164,9 @@ async def _rest(work: Work, piece: str | None, following: Next) -> AsyncIterator
         raise Cut from error
 
 
-def _following(live: Live, refresh: float, ended: threading.Event, limits: Serve) -> Callable[[FastAPI], Any]:
+def _following(
+    live: Live, refresh: float, ended: threading.Event, limits: Serve, kill: Callable[[], None] | None
+) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def following(_: FastAPI) -> AsyncIterator[None]:
         def follow() -> None:
@@ -172,9 +176,10 @@ def _following(live: Live, refresh: float, ended: threading.Event, limits: Serve
         threading.Thread(target=follow, daemon=True).start()
         yield
         ended.set()
-        last = threading.Timer(limits.shutdown + 1, os._exit, [KILLED])  # whatever a thread waits for
-        last.daemon = True
-        last.start()
+        if kill is not None:
+            last = threading.Timer(limits.shutdown + 1, kill)
+            last.daemon = True
+            last.start()
         live.close(limits.shutdown)
 
     return following
