@@ -16,6 +16,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.unit.registry.candidates import PARAMS, TEXT_PARAMS, texts, write_candidate, write_model, write_validation
+from tests.unit.registry.proposals import crown
 from tests.unit.serving.test_service import served
 from tidemill.core.files import sha256_file, write_json
 from tidemill.core.params import read_system
@@ -24,7 +25,6 @@ from tidemill.inference.predictor import Predictor
 from tidemill.project.params import System, with_plugins
 from tidemill.registry.registration import register
 from tidemill.tasks.common import scoring
-from tidemill.tracking.store import connect
 
 ROOT = Path(__file__).parents[1]
 ONE_AT_ONCE = {"OMP_NUM_THREADS": str(os.cpu_count())}
@@ -59,7 +59,7 @@ def registered(folder: Path, *systems: str) -> Iterator[Path]:
             else:
                 system = write_candidate(folder, name, PARAMS if name == "bars" else TEXT_PARAMS)
             register(name, system, folder / "artifacts" / name)
-            connect().set_registered_model_alias(name, "champion", "1")
+            crown(name, "1")
         (folder / "params.yaml").unlink()
         yield folder
 

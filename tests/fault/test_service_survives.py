@@ -15,6 +15,7 @@ import pytest
 
 from tests.served import LONG, connected, ended, raw_request, registered, sent, served
 from tests.unit.registry.candidates import TEXT_PARAMS, write_candidate
+from tests.unit.registry.proposals import crown
 from tests.unit.serving.test_service import until
 from tidemill.registry.registration import register
 from tidemill.serving.live import Live
@@ -82,7 +83,7 @@ def test_a_version_without_a_tag_is_told_and_the_alias_still_followed(project: P
 
         try:
             client.delete_model_version_tag("reviews", "2", tags.WEIGHTS)
-            client.set_registered_model_alias("reviews", "champion", "2")
+            crown("reviews", "2")
             until(lambda: health().get("status", "ok") != "ok" or time.sleep(0.2), seconds=15)
             [trouble] = health()["troubles"]
             assert trouble["what"] == f"{CHAMPION} is not followed" and tags.WEIGHTS in trouble["error"]
@@ -92,7 +93,7 @@ def test_a_version_without_a_tag_is_told_and_the_alias_still_followed(project: P
             assert health()["status"] == "ok" and health()["troubles"][0]["until"]
         finally:
             client.set_model_version_tag("reviews", "2", tags.WEIGHTS, weights)
-            client.set_registered_model_alias("reviews", "champion", "1")
+            crown("reviews", "1")
         until(lambda: health()["version"] == "reviews/1")
 
 
