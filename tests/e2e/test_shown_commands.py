@@ -22,6 +22,7 @@ import pytest
 from tests.e2e.test_flow import ask
 from tests.projects import BIN, ROOT, Project
 from tests.shipped import read_params, shipped_project, write_params
+from tidemill.core.tables import SPLITS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -303,7 +304,8 @@ def test_the_commands_for_a_deployment_work(project: Project) -> None:
 
 def write_files(project: Project) -> None:
     """The files that the pages' commands name, made of the rows of the shipped systems."""
-    reviews = pd.read_parquet(project.artifact("sentiment", "ingest/test.parquet"))[["text", "label"]]
+    splits = [pd.read_parquet(project.artifact("sentiment", f"ingest/{name}.parquet")) for name in SPLITS]
+    reviews = pd.concat(splits, ignore_index=True)[["text", "label"]]
     for name in ("news.csv", "new-reviews.csv", "reviews.csv"):
         reviews.sample(400, random_state=0).to_csv(project.folder / name, index=False)
     digits = pd.read_parquet(project.artifact("digits", "ingest/test.parquet"))[["image", "label"]].head(200)

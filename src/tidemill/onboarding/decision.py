@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tidemill.core.errors import TidemillError
 from tidemill.onboarding import halving
 from tidemill.onboarding.defaults import label_note, shares
 from tidemill.onboarding.sampling import Rows
@@ -122,11 +123,20 @@ def table(trials: Sequence[Trial]) -> str:
 
 
 def _ingested(found: Findings, candidate: Candidate) -> Rows:
-    """Return the rows that trials may use, ingested as the pipeline would; test rows are left out."""
+    """Return the rows that trials may use, ingested as the pipeline would; test rows are left out.
+
+    Raises:
+        TidemillError: none are left to train or to validate on.
+    """
     drawn = found.rows.sample(min(MOST_ROWS, len(found.rows)), random_state=0).sort_index()
     kept, _ = ingested(drawn, rows.of(found.task), Ingest.model_validate(found.block(candidate)["ingest"]))
     kept = kept.reset_index(drop=True)
     train, valid = (kept[kept["split"] == split].drop(columns="split") for split in ("train", "valid"))
+    if train.empty or valid.empty:
+        purpose = "train" if train.empty else "validate"
+        raise TidemillError(
+            f"none of {len(kept)} rows is left to {purpose} on: bring more rows, or try nothing (--budget 0)"
+        )
     return Rows(train, valid, proposal.of(found.task).labels(kept))
 
 

@@ -150,6 +150,14 @@ def test_the_trivial_metric_of_several_labels_is_that_of_the_most_frequent_one()
     assert trivial == pytest.approx(f1_score(truth, commonest, average="micro"))
 
 
+def test_rows_that_leave_none_to_validate_on_are_one_line(folder: Path) -> None:
+    (folder / "news").mkdir()
+    for name in ("train", "valid", "test"):  # the same rows: of copies, that of the test split is kept
+        by_words(60).to_csv(f"news/{name}.csv", index=False)
+    with pytest.raises(TidemillError, match="none of .* rows is left to train on: bring more rows"):
+        propose("news", None, "news", budget=9, report=lambda line: None)
+
+
 @pytest.mark.parametrize("budget", ["5", "-1s", "1d", "soon"])
 def test_a_budget_needs_a_unit(folder: Path, budget: str) -> None:
     by_words(60).to_csv("news.csv", index=False)
