@@ -154,7 +154,7 @@ def test_rows_that_leave_none_to_validate_on_are_one_line(folder: Path) -> None:
     (folder / "news").mkdir()
     for name in ("train", "valid", "test"):  # the same rows: of copies, that of the test split is kept
         by_words(60).to_csv(f"news/{name}.csv", index=False)
-    with pytest.raises(TidemillError, match="none of .* rows is left to train on: bring more rows"):
+    with pytest.raises(TidemillError, match=r"none of .* rows is left to train on: bring more rows"):
         propose("news", None, "news", budget=9, report=lambda line: None)
 
 
