@@ -19,7 +19,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.e2e.test_flow import ask
 from tests.projects import BIN, ROOT, Project
 from tests.shipped import read_params, shipped_project, write_params
 from tidemill.core.tables import SPLITS
@@ -180,7 +179,7 @@ WITH_SERVERS = [
     Shown("prefect deployment run train/train --param 'stages=[\"digits\"]' --param jobs=2", "train"),
     Shown("prefect deployment run train/train --param 'stages=[\"digits\"]'", "train"),
     Shown("prefect deployment run review/review --param system=digits", "review"),
-    Shown("prefect deployment schedule ls retrain/retrain", "retrain"),
+    Shown("prefect deployment schedule ls retrain/retrain", "Active"),
     Shown(
         "tidemill notify https://hooks.slack.com/services/…",
         typed="tidemill notify https://hooks.slack.com/services/none",
@@ -188,7 +187,7 @@ WITH_SERVERS = [
     Shown('prefect automation pause "Tell people"', "paused"),
     Shown("tidemill run --jobs 4", "cached"),
 ]
-"""While `make deploy` runs."""
+"""While `make deploy` runs: tests/e2e/test_deploy.py, test_notify.py, test_review.py and test_task_runners.py."""
 
 SERVED = {
     "tidemill serve models:/sentiment@champion": (
@@ -289,19 +288,6 @@ def test_the_pages_come_up(project: Project) -> None:
         assert urllib.request.urlopen(f"http://127.0.0.1:{ports['MLFLOW_PORT']}/").status == 200
 
 
-def test_the_commands_for_a_deployment_work(project: Project) -> None:
-    ports = {name: str(_free_port()) for name in ("MLFLOW_PORT", "PREFECT_PORT")}
-    url = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
-    with _service(project, f"{MAKE} deploy", f"{url}/health", ports) as process:
-        _until(lambda: ask(url, "work_pools/filter") and ask(url, "work_pools/tidemill/workers/filter"), process)
-        settings = _exported("docs/how-to/many-machines.md") | {"PREFECT_API_URL": url}
-        for shown in WITH_SERVERS:
-            _run(project, shown, settings)
-        _until(lambda: not _unfinished(url), process, seconds=300)
-        ended = {run["state"]["name"] for run in ask(url, "flow_runs/filter") if run["state"]["type"] != "SCHEDULED"}
-    assert ended <= {"Completed", "Suspended", "Nothing to do"}
-
-
 def write_files(project: Project) -> None:
     """The files that the pages' commands name, made of the rows of the shipped systems."""
     splits = [pd.read_parquet(project.artifact("sentiment", f"ingest/{name}.parquet")) for name in SPLITS]
@@ -344,12 +330,6 @@ def _run(project: Project, shown: Shown, settings: dict[str, str] | None = None)
         project.run("bash", "-c", shown.then)
 
 
-def _exported(page: str) -> dict[str, str]:
-    """Return the variables that a page exports for a cluster on this machine."""
-    lines = re.findall(r"^export (TIDEMILL\w+|DASK\w+)=(.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: value.strip("'") for name, value in lines}
-
-
 @contextmanager
 def _service(
     project: Project, command: str, address: str, settings: dict[str, str] | None = None
@@ -377,12 +357,6 @@ def _responds(address: str) -> bool:
         return bool(urllib.request.urlopen(address, timeout=5).status == 200)
     except OSError:
         return False
-
-
-def _unfinished(url: str) -> list[Any]:
-    """Return the runs that are under way or late."""
-    runs = ask(url, "flow_runs/filter")
-    return [run for run in runs if run["state"]["type"] in ("RUNNING", "PENDING") or run["state"]["name"] == "Late"]
 
 
 def _free_port() -> int:
