@@ -21,9 +21,6 @@ from tidemill.onboarding.trial import Trial
 from tidemill.project.params import Project, load_project
 from tidemill.tasks.common import proposal as tasks
 
-BUDGET = 180.0
-"""Seconds for trials, unless the user says otherwise."""
-
 
 @dataclass(frozen=True)
 class Proposal:
