@@ -145,7 +145,7 @@ DECIDED = [
     Shown("tidemill run", "cached"),
     Shown("tidemill run --jobs N", "cached", "tidemill run --jobs 2"),
     Shown("dvc push"),
-    Shown("dvc pull", "up to date"),
+    Shown("dvc pull", "up to date", "dvc pull && dvc pull"),  # the first removes what no system of params.yaml has made
     Shown("dvc pull data.dvc", "up to date"),
     Shown("dvc add data"),
     Shown("tidemill gc", typed="tidemill gc --yes"),
