@@ -1,5 +1,6 @@
 # make run    environment, data, and the whole pipeline
-# make test   environment and all tests
+# make test   environment and all tests but the nightly ones
+# make nightly  the nightly tests alone: every command of the pages on the shipped project, long runs
 # make check  what to run before a commit: lint and the fast tests, in under 2 minutes
 # make ui     Prefect's and MLflow's pages on this machine, until Ctrl-C
 # make deploy the scheduled flows of prefect.yaml and a worker for them, until Ctrl-C
@@ -13,12 +14,13 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE # every stage is a process: each would compile the project's modules again
 
 # Tests that start no server, and train no system: about 100 seconds of processor time in all.
 FAST := $(addprefix tests/unit/,core project formats rows tokens models tasks validation inference evaluation flows) \
 	tests/unit/registry/test_gates.py tests/unit/test_docs.py tests/unit/test_metrics.py
 
-.PHONY: run test check ui deploy bench lint docs setup lock programs
+.PHONY: run test nightly check ui deploy bench lint docs setup lock programs
 
 run: setup
 	@tidemill fetch
@@ -27,7 +29,10 @@ run: setup
 	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
 
 test: setup programs
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly"
+
+nightly: setup programs
+	@python -m pytest -m nightly
 
 check: lint
 	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not slow" $(FAST)

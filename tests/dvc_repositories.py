@@ -1,8 +1,11 @@
 """Small DVC repositories and the command that runs them, for the tests of the flow."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,7 @@ class DvcRepository:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
-        folder.mkdir(parents=True, exist_ok=True)
-        self.command("git", "init", "--quiet")
-        self.command(str(DVC), "init", "--quiet")
+        initialise(folder)
 
     def stages(self, **stages: dict[str, Any]) -> None:
         """Write dvc.yaml."""
@@ -61,9 +62,23 @@ class DvcRepository:
         )
 
 
+def initialise(folder: Path) -> None:
+    """Make a folder what `git init` and `dvc init` make of it; the commands, seconds of a processor, run once a process."""
+    shutil.copytree(_initialised(), folder, dirs_exist_ok=True)
+
+
+@cache
+def _initialised() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="initialised-"))
+    for command in (["git", "init", "--quiet", "--initial-branch", "main"], [str(DVC), "init", "--quiet"]):
+        subprocess.run(command, cwd=folder, env=quiet_environment(folder / ".dvc/tmp"), check=True)
+    return folder
+
+
 def quiet_environment(folder: Path) -> dict[str, str]:
     """Return an environment in which DVC, Prefect and MLflow touch nothing outside `folder`, nor the network."""
-    outer = ("PREFECT_", "DVC_", "MLFLOW_")  # MLflow sets its variables itself when a test names a store
+    # MLflow sets its variables itself when a test names a store; code that is not kept compiled slows every process
+    outer = ("PREFECT_", "DVC_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     return kept | {
         "DVC_NO_ANALYTICS": "1",

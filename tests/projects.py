@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from tests.dvc_repositories import quiet_environment
+from tests.dvc_repositories import initialise, quiet_environment
 
 ROOT = Path(__file__).parents[1]
 CODE = ("pipelines", "flows", "src", "dvc.yaml", "requirements", ".dvcignore", ".gitignore")
@@ -56,8 +56,7 @@ class Project:
         folder.mkdir(parents=True)
         for name in CODE:
             if (ROOT / name).is_dir():
-                left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
             else:
                 shutil.copyfile(ROOT / name, folder / name)
         self.environment = quiet_environment(folder / ".tidemill") | {
@@ -65,8 +64,7 @@ class Project:
             "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder)]),
             "GX_ANALYTICS_ENABLED": "False",
         }
-        self.run("git", "init", "--quiet", "--initial-branch", "main")
-        self.run("dvc", "init", "--quiet")
+        initialise(folder)
 
     def params(self, **systems: dict[str, Any]) -> None:
         """Write params.yaml."""

@@ -1,6 +1,8 @@
 """Every command that the README and the how-to pages show, on the project as it ships, shortened by params alone.
 
-The commands run in the order of this file, one after the other on one project, as a user's would.
+The commands run in the order of this file, one after the other on one project, as a user's would. They take half an hour,
+so they are nightly tests; that no page shows a command that is missing here is tested each time, and `test_way.py` runs the
+README's on a small project.
 """
 
 import os
@@ -137,8 +139,13 @@ DECIDED = [
     Shown("dvc repro validate@sentiment", "didn't change"),
     Shown("dvc exp run -S systems.stories.training.precision=bf16 evaluate@stories", "evaluate@stories", then=FORGET),
     Shown("dvc exp run --queue -S systems.digits.training.lr=1e-4", "Queued", then="dvc exp remove --queue"),
-    Shown("tidemill new news --source news.csv --task text_classification", "news", then=FORGET),
-    Shown("tidemill new news --source news.csv", "news"),
+    Shown(
+        "tidemill new news --source news.csv --task text_classification",
+        "news",
+        "tidemill new news --source news.csv --task text_classification --budget 10s",
+        FORGET,
+    ),
+    Shown("tidemill new news --source news.csv", "news", "tidemill new news --source news.csv --budget 10s"),
     Shown("tidemill run news", "news", then=FORGET),
     Shown("tidemill new tall --preset stories_124m", "tall", then=FORGET),
     Shown("tidemill new NAME --preset PRESET", "small", "tidemill new small --preset digits_small", FORGET),
@@ -233,6 +240,7 @@ def test_every_command_of_the_pages_is_run() -> None:
     assert {one for one in run if one and one not in shown} == set()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)  # the first command is the whole pipeline
 @pytest.mark.parametrize("shown", NEW, ids=str)
 def test_a_command_of_a_new_project_works(project: Project, shown: Shown) -> None:
@@ -241,6 +249,7 @@ def test_a_command_of_a_new_project_works(project: Project, shown: Shown) -> Non
         write_files(project)
 
 
+@pytest.mark.nightly
 def test_the_python_of_the_pages_works(project: Project) -> None:
     """That of the page on the guarded server needs one: tests/security/test_guard.py."""
     for page in (one for one in PAGES if one.stem != "guard-the-registry"):
@@ -249,11 +258,13 @@ def test_the_python_of_the_pages_works(project: Project) -> None:
             project.run("python", "-c", "\n".join(blocks))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("shown", COMPARED, ids=str)
 def test_a_command_about_two_versions_works(project: Project, shown: Shown) -> None:
     _run(project, shown)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("command", SERVED)
 def test_a_service_works(project: Project, command: str) -> None:
     typed = command.replace("serve … --shadow", "serve models:/digits@champion --shadow").replace(
@@ -266,11 +277,13 @@ def test_a_service_works(project: Project, command: str) -> None:
             assert '"version"' in (response := project.run("bash", "-c", request)) or '"agreement"' in response
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("shown", DECIDED, ids=str)
 def test_a_command_after_a_decision_works(project: Project, shown: Shown) -> None:
     _run(project, shown)
 
 
+@pytest.mark.nightly
 def test_the_pages_come_up(project: Project) -> None:
     ports = {name: str(_free_port()) for name in ("MLFLOW_PORT", "PREFECT_PORT")}
     with _service(project, f"{MAKE} ui", f"http://127.0.0.1:{ports['PREFECT_PORT']}/api/health", ports):

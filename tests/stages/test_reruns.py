@@ -13,7 +13,7 @@ from dvc.dependency import param
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from tests.dvc_repositories import quiet_environment
+from tests.dvc_repositories import initialise, quiet_environment
 from tests.projects import ROOT
 
 STAGES = ("ingest", "validate", "tokenize", "train", "evaluate", "register")
@@ -126,8 +126,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     environment = quiet_environment(folder / ".tidemill")
-    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet", "--force"]):
-        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    initialise(folder)
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
