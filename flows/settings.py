@@ -9,6 +9,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s | %(message)s",
 }
 
+POOL = "tidemill"
+"""The work pool of the deployments."""
 RETRAIN = "retrain/retrain"
 """The deployment that the monitor starts where params ask for it."""
 

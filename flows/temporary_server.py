@@ -1,9 +1,10 @@
 """The temporary server that Prefect starts for a flow where none is named: begun so that many flows may begin at once."""
 
+import os
 import signal
 import subprocess
+import sys
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -11,20 +12,38 @@ from unittest.mock import patch
 
 import prefect
 from filelock import FileLock
+from prefect.context import refresh_global_settings_context
 from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_EPHEMERAL_ENABLED
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_EPHEMERAL_ENABLED, get_current_settings
+
+from flows import server
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
-class ServerOfItsOwnSession(SubprocessASGIServer):
-    """Prefect's temporary server, out of reach of what ends the flow's process group.
+class OwnServer(SubprocessASGIServer):
+    """Prefect's temporary server, which answers this process alone and is out of reach of what ends its process group.
 
     Ctrl-C in a terminal is sent to all of the group, and a server that has gone learns of no cancellation.
     """
 
+    password: str
+
     def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
-        own_session = partial(subprocess.Popen, start_new_session=True)
-        with patch.object(subprocess, "Popen", own_session):  # Prefect has no setting for it
-            return super()._run_uvicorn_command()
+        assert self.port
+        command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--factory", "flows.server:application"]
+        environment = {
+            **os.environ,
+            **get_current_settings().to_environment_variables(exclude_unset=True),
+            **server.variables(self.port, self.password),
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT__SERVER_EPHEMERAL": "1",
+        }
+        return subprocess.Popen(
+            [*command, "--host", server.HOST, "--port", str(self.port), "--log-level", "error", "--lifespan", "on"],
+            env=environment,
+            start_new_session=True,
+        )
 
 
 def start_if_none_is_named() -> None:
@@ -40,7 +59,11 @@ def start_if_none_is_named() -> None:
     home.mkdir(parents=True, exist_ok=True)
     database, made = home / "prefect.db", home / f"prefect-{prefect.__version__}.made"
     with nullcontext() if made.exists() and database.exists() else FileLock(home / "first-start.lock"):
-        ServerOfItsOwnSession().start()  # the one server of this process, whatever class asks for it
+        own = OwnServer()  # the one server of this process, whatever class asks for it
+        own.password = server.new_password()
+        with patch.dict(os.environ, PREFECT_API_AUTH_STRING=own.password):
+            refresh_global_settings_context()  # the password is this process's alone: its stages do not inherit it
+        own.start()
         made.touch()
 
 

@@ -4,6 +4,7 @@ DVC is asked first. When nothing has changed there is nothing to do, and neither
 """
 
 from collections.abc import Mapping
+from http.client import UNAUTHORIZED
 from typing import Any
 
 from flows import settings
@@ -24,7 +25,8 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
         The exit code: 0 where every stage is up to date, 1 where one failed, 130 where the run was cancelled.
 
     Raises:
-        TidemillError: a stage or a limit does not exist, DVC cannot read its files, or Prefect's server is gone.
+        TidemillError: a stage or a limit does not exist, DVC cannot read its files, or Prefect's server is gone or asks for
+            another password.
     """
     from dvc.exceptions import DvcException
     from rich.console import Console
@@ -44,7 +46,7 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
         Console().print(plan_table(plan))
         return 0
     settings.apply()
-    from httpx import TransportError
+    from httpx import HTTPStatusError, TransportError
 
     from flows.pipeline import train
     from flows.temporary_server import start_if_none_is_named
@@ -55,5 +57,11 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
     except TransportError as error:
         raise TidemillError(
             "Prefect's server does not respond any more; what the stages have made is kept: start it, and run again"
+        ) from error
+    except HTTPStatusError as error:
+        if error.response.status_code != UNAUTHORIZED:
+            raise
+        raise TidemillError(
+            "Prefect's server asks for another password: set PREFECT_API_AUTH_STRING to what its .tidemill/prefect-password has"
         ) from error
     return 0 if state.is_completed() else CANCELLED if state.is_cancelled() else 1

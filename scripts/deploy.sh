@@ -8,9 +8,13 @@ prefect() { .venv/bin/prefect --no-prompt "$@"; }
 
 if [ -z "${PREFECT_API_URL:-}" ]; then
     start_servers
-    export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+    PREFECT_API_AUTH_STRING=$(cat "$password")
+    export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api PREFECT_API_AUTH_STRING
 fi
-prefect work-pool inspect tidemill >/dev/null 2>&1 || prefect work-pool create --type process tidemill >/dev/null
+pool=$(prefect work-pool inspect tidemill --output json 2>/dev/null) || pool=
+if [ -z "$pool" ] || grep -q '"type": "process"' <<<"$pool"; then # one of containers is left alone
+    prefect work-pool create tidemill --type process --base-job-template flows/work_pool.json --overwrite >/dev/null
+fi
 prefect automation inspect "Runs that fell silent" >/dev/null 2>&1 ||
     prefect automation create --from-file flows/automations.yaml >/dev/null
 prefect deploy --all >/dev/null

@@ -3,6 +3,7 @@ export DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true PREFECT_SERVER_ANALYTICS_ENA
 mlflow_port=${MLFLOW_PORT:-5000}
 prefect_port=${PREFECT_PORT:-4200}
 store=$PWD/.tidemill/mlflow
+password=.tidemill/prefect-password # made by flows/server.py
 
 start_servers() { # MLflow and Prefect, on loopback only
     mkdir -p "$store"
@@ -10,13 +11,12 @@ start_servers() { # MLflow and Prefect, on loopback only
     serve mlflow "http://127.0.0.1:$mlflow_port/health" \
         .venv/bin/mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
         --backend-store-uri "$tracking" --default-artifact-root "$store/artifacts"
-    export PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$prefect_port/api # where the page looks, on any port
-    serve prefect "http://127.0.0.1:$prefect_port/api/health" \
-        .venv/bin/prefect server start --host 127.0.0.1 --port "$prefect_port"
+    serve prefect "http://127.0.0.1:$prefect_port/api/health" .venv/bin/python -m flows.server "$prefect_port"
     cat <<END
 MLflow:  http://127.0.0.1:$mlflow_port   runs, models, their lineage
-Prefect: http://127.0.0.1:$prefect_port   flows and their logs
-Flows started elsewhere join this server with: export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+Prefect: http://127.0.0.1:$prefect_port   flows and their logs; the page asks for what $password has
+Flows started elsewhere join this server with:
+  export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api PREFECT_API_AUTH_STRING=\$(cat $password)
 END
 }
 serve() { # name, address that answers when it is up, command

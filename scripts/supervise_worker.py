@@ -4,12 +4,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import NoReturn
 
 import psutil
 
-PREFECT = Path(sys.executable).with_name("prefect")
 RUN_SECONDS = 30.0
 """Seconds that a run may take to end its stages and to report."""
 
@@ -19,7 +17,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         while True:
-            subprocess.Popen([PREFECT, "worker", "start", "--pool", "tidemill"], start_new_session=True).wait()
+            subprocess.Popen([sys.executable, "-m", "flows.pool_worker"], start_new_session=True).wait()
             print("The worker has ended; starting another one.", flush=True)
             time.sleep(1)
     finally:

@@ -31,7 +31,13 @@ def asks():
     time.sleep(2)  # a review reads the registry first; the first beat, sent beside it, must not come after the end
     suspend_flow_run(timeout=None)
 """
-BEATS = ("--job-variable", '{"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}}')
+ASKS_DEPLOYED = """
+  - name: asks
+    entrypoint: flows/asks.py:asks
+    work_pool: *pool
+    parameters: {}
+"""
+"""What `prefect.yaml` says of it: the worker runs no deployment that is not there."""
 
 
 class Deployed(DvcRepository):
@@ -116,7 +122,8 @@ def test_a_dead_worker_is_noticed_and_another_goes_on(deployed: Deployed) -> Non
     """
     deployed.write("flows/asks.py", ASKS)
     deployed.command("git", "add", "flows/asks.py")
-    deployed.prefect("deploy", "flows/asks.py:asks", "--name", "asks", "--pool", "tidemill", *BEATS)
+    deployed.write("prefect.yaml", deployed.read("prefect.yaml") + ASKS_DEPLOYED)
+    deployed.prefect("deploy", "--name", "asks")
     suspended = deployed.start_run("asks/asks")
     deployed.until(lambda: deployed.state(suspended) == "Suspended")
     dead = deployed.start_run()

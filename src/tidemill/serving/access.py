@@ -6,7 +6,8 @@ import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from fastapi import Request, Response
+from fastapi import Response
+from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 
 from tidemill.core.errors import TidemillError
@@ -56,6 +57,14 @@ def _names_this_machine(host: str | None) -> bool:
         return False
 
 
+def _is_same(page: str, host: str | None) -> bool:
+    """Whether a page is this server's own, under the same name or another one of this machine for itself."""
+    if page == host:
+        return True
+    ports = [urlsplit(f"//{place}").port for place in (page, host)]
+    return ports[0] == ports[1] and page != "" and _names_this_machine(page) and _names_this_machine(host)
+
+
 class Access:
     """Middleware that lets requests through which may ask."""
 
@@ -64,15 +73,16 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse it."""
-        refusal = await self._refusal(Request(scope)) if scope["type"] == "http" else None
+        asks = scope["type"] in ("http", "websocket")
+        refusal = await self._refusal(HTTPConnection(scope)) if asks else None
         await (refusal or self.app)(scope, receive, send)
 
-    async def _refusal(self, request: Request) -> Response | None:
+    async def _refusal(self, request: HTTPConnection) -> Response | None:
         # a page elsewhere that gave its name this address; where there is a token, it does not know it
         if self.token is None and not _names_this_machine(request.headers.get("host")):
             return JSONResponse({"detail": "this service accepts only the name of this machine"}, 400)
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        if origin is not None and not _is_same(urlsplit(origin).netloc, request.headers.get("host")):
             return JSONResponse({"detail": f"pages of {origin[:100]} may not ask this service"}, 403)
         if self.token is None or request.url.path in OPEN or self._is_known(request):
             return None
@@ -81,7 +91,7 @@ class Access:
         detail = f"send the header 'Authorization: Bearer …' with {TOKEN}"
         return JSONResponse({"detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
 
-    def _is_known(self, request: Request) -> bool:
+    def _is_known(self, request: HTTPConnection) -> bool:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         wanted = (self.token or "").encode()
         return scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode("latin-1"), wanted)
