@@ -11,6 +11,14 @@ Kind = tuple[Input, Output]
 """What a task asks of a model. A model lists the kinds that it can do as `ACCEPTS`."""
 
 
+class ChatTemplate(TypedDict):
+    """How conversations are written."""
+
+    jinja: str
+    tokens: dict[str, str]
+    """Special tokens by their names in the template, e.g. `eos_token`."""
+
+
 class Spec(TypedDict, total=False):
     """Facts of the training rows that fix the shape of a network; a task sets those that it has."""
 
@@ -33,7 +41,9 @@ class Spec(TypedDict, total=False):
     deviation: list[float]
     """What it then divides each channel by."""
     end: int
-    """Id of the token between two texts."""
+    """Id of the token between two texts, or after a response."""
+    chat: ChatTemplate
+    """What writes conversations, where the texts are that."""
     overlap: int
     """Tokens of the context that two windows share."""
     question: int

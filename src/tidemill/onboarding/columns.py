@@ -23,14 +23,15 @@ def guessed_task(inspected: Inspected) -> tuple[str, str]:
     """
     parts = {task: proposal.of(task) for task in plugins.names("tasks")}
     for task in sorted(parts, key=lambda task: -parts[task].PRIORITY):
-        found = [_found(column, inspected.rows, []) for column in parts[task].COLUMNS]
-        if all(found):
-            return task, f"guessed from the columns {', '.join(map(repr, found))} (choose another with --task)"
+        found = {column: _found(column, inspected.rows, []) for column in parts[task].COLUMNS}
+        if all(found[column] for column in found if column.needed):
+            named = ", ".join(repr(name) for name in found.values() if name)
+            return task, f"guessed from the columns {named} (choose another with --task)"
     raise TidemillError(f"{inspected.source.path}: no task fits the columns {', '.join(_theirs(inspected.rows))}")
 
 
 def named_columns(task: str, inspected: Inspected) -> dict[str, str]:
-    """Return the source's name for each column that the task needs.
+    """Return the source's name for each column that the task needs, and for the others that are there.
 
     Raises:
         TidemillError: the source has no column that could be one of them.
@@ -38,6 +39,8 @@ def named_columns(task: str, inspected: Inspected) -> dict[str, str]:
     names: dict[str, str] = {}
     for column in proposal.of(task).COLUMNS:
         theirs = _found(column, inspected.rows, names.values())
+        if theirs is None and not column.needed:
+            continue
         if theirs is None:
             has = ", ".join(_theirs(inspected.rows)) or "none"
             raise TidemillError(
@@ -49,7 +52,8 @@ def named_columns(task: str, inspected: Inspected) -> dict[str, str]:
 
 def separators(task: str, rows: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
     """Return what separates the values in the columns whose cells hold several as one text."""
-    found = {column.name: column.separator(rows[names[column.name]]) for column in proposal.of(task).COLUMNS}
+    there = [column for column in proposal.of(task).COLUMNS if column.name in names]
+    found = {column.name: column.separator(rows[names[column.name]]) for column in there}
     return {name: separator for name, separator in found.items() if separator}
 
 

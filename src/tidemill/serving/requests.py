@@ -10,7 +10,7 @@ import pandas as pd
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from tidemill.core import pictures
+from tidemill.core import conversations, pictures
 from tidemill.core.errors import TidemillError
 from tidemill.core.stopping import Stopped
 from tidemill.inference.predictor import Predictor
@@ -24,7 +24,8 @@ class PredictionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     rows: list[dict[str, JsonValue]] = Field(min_length=1)
-    """The task's inputs by name, as `{"text": "…"}`; a picture is base64 text."""
+    """The task's inputs by name, as `{"text": "…"}`; a picture is base64 text, and of a conversation `messages` are the
+    text."""
     options: dict[str, JsonValue] = {}
     """Those of the task, `{"temperature": 0.5}`."""
 
@@ -87,9 +88,28 @@ def read(content: bytes, limits: Serve, predictor: Predictor) -> PredictionReque
     _check("names of columns", len(set().union(*request.rows)), limits.keys, "keys")
     if not _is_finite(request.rows):
         raise TidemillError("rows: NaN and Infinity are not JSON")
+    if "chat" in predictor.spec:
+        request.rows = [_with_text(row, f"rows.{number}") for number, row in enumerate(request.rows)]
     _check_inputs(request.rows, limits, predictor)
     _check_options(request, limits, predictor)
     return request
+
+
+def _with_text(row: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a row in which `messages` stand as its text.
+
+    Raises:
+        TidemillError: they are something else.
+    """
+    if "messages" not in row:
+        return row
+    if not isinstance(row["messages"], list):
+        raise TidemillError(f"{where}.messages: this is no list: {str(row['messages'])[:40]}")
+    try:
+        written = conversations.written(row["messages"])
+    except ValueError as error:
+        raise TidemillError(f"{where}.messages: {error}") from error
+    return {name: value for name, value in row.items() if name != "messages"} | {"text": written}
 
 
 def _check_inputs(rows: list[dict[str, Any]], limits: Serve, predictor: Predictor) -> None:

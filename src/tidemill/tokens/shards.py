@@ -6,7 +6,7 @@ value i standing at `[offsets[i], offsets[i + 1])`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -180,18 +180,20 @@ class Shards:
         return np.memmap(path, dtype=dtype, mode="r") if size else np.empty(0, dtype)
 
 
-def windows(shards: Shards, column: str, length: int) -> MemoryShards:
-    """Return a ragged column's values, end to end, as rows of `length` values; a remainder at the end is dropped.
+def windows(shards: Shards, columns: Sequence[str], length: int) -> MemoryShards:
+    """Return the values of ragged columns, end to end, as rows of `length` values; a remainder at the end is dropped.
 
     Neighbours share one value: the last value of a row is only a target, and is the first input of the next row.
 
     Raises:
         TidemillError: there are fewer values than one row has.
     """
-    values = _flat(shards[column])
-    if len(values) < length:
+    first = _flat(shards[columns[0]])
+    if len(first) < length:
         raise TidemillError(
-            f"{shards.folder} holds {len(values)} {column}, fewer than one window of {length}: "
+            f"{shards.folder} holds {len(first)} {columns[0]}, fewer than one window of {length}: "
             "lower tokenize.length, or bring more text"
         )
-    return MemoryShards({column: np.lib.stride_tricks.sliding_window_view(values, length)[:: length - 1]})
+    values = {name: _flat(shards[name]) for name in columns if name in shards.columns}
+    cut = np.lib.stride_tricks.sliding_window_view
+    return MemoryShards({name: cut(value, length)[:: length - 1] for name, value in values.items()})

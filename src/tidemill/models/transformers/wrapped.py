@@ -97,7 +97,8 @@ class Wrapped(Exported):
         ids = {"pad_token": self.padding}
         ids |= {"eos_token": spec["end"]} if "end" in spec else {}
         named = {name: tokenizer.id_to_token(number) for name, number in ids.items()}
-        return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec["length"], **named}
+        chat = {"chat_template": spec["chat"]["jinja"], **spec["chat"]["tokens"]} if "chat" in spec else {}
+        return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec["length"], **chat, **named}
 
     def tied(self) -> dict[str, str]:
         """Return weights that are stored under another name already, by their own: both as we name them."""

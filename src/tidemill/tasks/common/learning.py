@@ -18,8 +18,9 @@ class LearningPart(Protocol):
 
     BUCKET: str | None
     """The ragged column by whose length rows share a batch, or None."""
-    PACKED: str | None
-    """The ragged column that is trained on end to end, in windows of `spec["length"] + 1` values, or None."""
+    PACKED: tuple[str, ...] | None
+    """The ragged columns that are trained on end to end, in windows of `spec["length"] + 1` values, as far as the shards
+    have them; or None."""
     Augment: type[Params] | None
     """Params of `augment`, as `training.augment`; None where the task has no augmentation."""
     augment: Callable[[Batch, Any], Batch] | None

@@ -1,4 +1,4 @@
-"""Baselines: a file compressor, and how often a byte followed the few before it."""
+"""Baselines: a file compressor, and how often a byte followed the few before it; of a conversation, in its responses."""
 
 import math
 import zlib
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tidemill.core import conversations
 from tidemill.core.spec import Spec
 
 ORDER = 6
@@ -23,9 +24,12 @@ def baselines(train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> dict[str, 
 
 
 def compressor(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Compress each text by zlib, which is given the end of the training text as a dictionary."""
+    """Compress each text by zlib, which is given the end of the training text as a dictionary.
+
+    A response takes the bits by which the conversation up to its end is longer than the one before it.
+    """
     known = _joined(train)[-WINDOW:]
-    bits = [8 * len(_compressed(text.encode(), known)) for text in test["text"]]
+    bits = [8 * _compressed_size(text, known) for text in test["text"]]
     return _predictions(test, np.array(bits) * math.log(2))
 
 
@@ -35,14 +39,13 @@ def ngrams(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     Witten and Bell, The Zero-Frequency Problem, 1991: of a context seen n times with t different bytes after it,
     a share t / (n + t) goes to the next shorter context; the shortest falls back on 1 / 256.
     """
-    seen, codes = _codes(_joined(train)), _codes(_joined(test))
+    seen, codes = _codes(_joined(train)), _codes(b"".join(map(_bytes, test["text"])))
     chances = np.full(len(codes), 1 / 256)
     for order in range(1, ORDER + 1):
         chances = _mixed(seen, codes, order, chances)
-    ends = np.cumsum([len(text.encode()) + 1 for text in test["text"]])
-    cumulated = np.concatenate([[0.0], np.cumsum(-np.log(chances))])
-    # the byte between texts is not part of any
-    return _predictions(test, cumulated[ends - 1] - cumulated[np.concatenate([[0], ends[:-1]])])
+    surprise = -np.log(chances) * np.concatenate([_counted(text) for text in test["text"]])
+    starts = np.cumsum([0, *(len(_bytes(text)) for text in test["text"])])[:-1]
+    return _predictions(test, np.add.reduceat(surprise, starts))
 
 
 def _mixed(
@@ -79,8 +82,29 @@ def _last(codes: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
 
 
 def _joined(rows: pd.DataFrame) -> bytes:
-    """Join the texts, a zero byte after each; no text holds one."""
-    return b"".join(text.encode() + b"\0" for text in rows["text"])[-LARGEST:]
+    """Join the texts, a zero byte after each part of them; no text holds one."""
+    return b"".join(map(_bytes, rows["text"]))[-LARGEST:]
+
+
+def _bytes(text: str) -> bytes:
+    return b"".join(content.encode() + b"\0" for content, _ in conversations.parts(text))
+
+
+def _counted(text: str) -> NDArray[np.bool_]:
+    """Return which of the bytes are to be predicted; the zero bytes are not."""
+    parts = [np.append(np.full(len(content.encode()), said), False) for content, said in conversations.parts(text)]
+    return np.concatenate(parts)
+
+
+def _compressed_size(text: str, known: bytes) -> int:
+    """Return the bytes that the parts to be predicted add to those before them."""
+    total, before = 0, b""
+    for content, said in conversations.parts(text):
+        whole = before + content.encode()
+        if said:
+            total += len(_compressed(whole, known)) - (len(_compressed(before, known)) if before else 0)
+        before = whole + b"\0"
+    return total
 
 
 def _compressed(content: bytes, known: bytes) -> bytes:
@@ -90,5 +114,5 @@ def _compressed(content: bytes, known: bytes) -> bytes:
 
 def _predictions(test: pd.DataFrame, nll: NDArray[np.float64]) -> pd.DataFrame:
     """Return the columns that a model's predictions have; tokens, and with them perplexity, are not defined."""
-    sizes = [len(text.encode()) for text in test["text"]]
+    sizes = [int(_counted(text).sum()) for text in test["text"]]
     return pd.DataFrame({"id": test["id"], "label": test["label"], "tokens": np.nan, "bytes": sizes, "nll": nll})

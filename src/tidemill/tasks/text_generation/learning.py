@@ -1,4 +1,4 @@
-"""Learning: cross-entropy of each next token."""
+"""Learning: cross-entropy of each next token, of conversations only of those of a response."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import torch
 
 BUCKET = None
-PACKED = "tokens"
+PACKED = ("tokens", "counted")
 Augment = None
 augment = None
 features = None
@@ -22,5 +22,17 @@ def step(
 
     tokens = batch["tokens"]
     logits = network(tokens[:, :-1])
+    if "counted" in batch:
+        return _of_counted(logits, tokens[:, 1:], batch["counted"][:, 1:] > 0, label_smoothing), {}
     loss = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), label_smoothing=label_smoothing)
     return loss, {}
+
+
+def _of_counted(
+    logits: "torch.Tensor", tokens: "torch.Tensor", counted: "torch.Tensor", label_smoothing: float
+) -> "torch.Tensor":
+    """Return the mean cross-entropy of those tokens (B, T) that are counted (B, T); 0 where none is."""
+    from torch.nn import functional
+
+    total = functional.cross_entropy(logits[counted], tokens[counted], label_smoothing=label_smoothing, reduction="sum")
+    return total / counted.sum().clamp(min=1)

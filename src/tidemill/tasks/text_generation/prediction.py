@@ -1,4 +1,4 @@
-"""Prediction: the likelihood of texts, and continuations token by token."""
+"""Prediction: the likelihood of texts, and continuations token by token; of conversations, that of their responses."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from tidemill.core import stopping
+from tidemill.core import conversations, stopping
 from tidemill.core.params import Params
 from tidemill.core.spec import Spec
 
@@ -62,10 +62,15 @@ class Continuation:
 
 
 def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
-    """Return the number of `tokens` and `bytes` of each text, and its negative log-likelihood `nll` in nats."""
+    """Return the number of `tokens` and `bytes` of each text, and its negative log-likelihood `nll` in nats.
+
+    Of conversations, those of the responses.
+    """
     tokens, lengths = batch["tokens"], batch["tokens_length"]
-    nll = _negative_log_likelihood(network, tokens, lengths, spec)
-    return {"tokens": (lengths - 1).numpy(), "bytes": batch["bytes"].numpy(), "nll": nll.numpy()}
+    counted = batch["counted"] > 0 if "counted" in batch else None
+    nll = _negative_log_likelihood(network, tokens, lengths, counted, spec)
+    number = lengths - 1 if counted is None else counted[:, 1:].sum(1)
+    return {"tokens": number.numpy(), "bytes": batch["bytes"].numpy(), "nll": nll.numpy()}
 
 
 def respond(
@@ -105,14 +110,12 @@ def pieces(network: Any, tokenizer: "Tokenizer", prompt: str, spec: Spec, option
     Args:
         network: takes tokens (1, T) and a cache, which its method `cache` makes.
     """
-    from tidemill.tokens import bpe
-
-    asked = bpe.encode(tokenizer, [prompt])[0].tolist()
+    first, asked = _asked(tokenizer, prompt, spec)
     # new tokens are decoded behind the prompt's, since some decoders drop a space at the start of a text
     before = len(tokenizer.decode(asked, skip_special_tokens=False))
     sent, ids, probabilities = 0, list[int](), list[float]()
     text = ""
-    for token, probability in _tokens(network, [spec["end"], *asked], spec, options):
+    for token, probability in _tokens(network, [*first, *asked], spec, options):
         ids.append(token)
         probabilities.append(probability)
         text = tokenizer.decode([*asked, *ids], skip_special_tokens=False)[before:]
@@ -123,6 +126,15 @@ def pieces(network: Any, tokenizer: "Tokenizer", prompt: str, spec: Spec, option
             yield Continuation(text[sent:certain], probabilities)
             sent, probabilities = certain, []
     yield Continuation(_before_stop(text, options.stop)[sent:], probabilities)
+
+
+def _asked(tokenizer: "Tokenizer", prompt: str, spec: Spec) -> tuple[list[int], list[int]]:
+    """Return the token before a text and those of the text; for a conversation, none and those up to its response."""
+    from tidemill.tokens import bpe, chats
+
+    if "chat" not in spec:
+        return [spec["end"]], bpe.encode(tokenizer, [prompt])[0].tolist()
+    return [], chats.prompt(tokenizer, conversations.asked(prompt), spec["chat"])
 
 
 def draw(logits: "torch.Tensor", seen: Iterable[int], options: Options, generator: "torch.Generator") -> int:
@@ -200,12 +212,15 @@ def _before_stop(text: str, stops: list[str]) -> str:
 
 
 def _negative_log_likelihood(
-    network: Any, tokens: "torch.Tensor", lengths: "torch.Tensor", spec: Spec
+    network: Any, tokens: "torch.Tensor", lengths: "torch.Tensor", among: "torch.Tensor | None", spec: Spec
 ) -> "torch.Tensor":
     """Return the negative log-likelihood (B,) of padded texts (B, T), in nats, float64.
 
     A text longer than the context is read in windows that overlap by half, so that each token but the first ones has at
     least half a window before it, and counts once.
+
+    Args:
+        among: the tokens (B, T) that count; None for all but the first.
     """
     import torch
 
@@ -221,7 +236,8 @@ def _negative_log_likelihood(
         ends = torch.minimum(lengths[rows[part]], start + length + 1)
         place = start[:, None] + torch.arange(int((ends - start).max()))
         counted = (place < ends[:, None]) & (place > torch.where(start > 0, start + shared, 0)[:, None])
-        window = tokens[rows[part][:, None], place.clamp(max=tokens.shape[1] - 1)]
+        cells = rows[part][:, None], place.clamp(max=tokens.shape[1] - 1)
+        window, counted = tokens[cells], counted if among is None else counted & among[cells]
         total.index_add_(0, rows[part], _of_windows(network, window, counted[:, 1:]))
     return total
 

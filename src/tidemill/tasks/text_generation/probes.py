@@ -1,14 +1,16 @@
-"""Probes of a language model."""
+"""Probes of a language model; in a conversation, what is said before a response is changed."""
 
 import random
 from collections.abc import Sequence
 
 import pandas as pd
 
+from tidemill.core import conversations
 from tidemill.core.spec import Spec
+from tidemill.tasks.common.probes import texts
 from tidemill.tasks.common.probes.params import TextProbeParams
-from tidemill.tasks.common.probes.probe import Change, Model, Probe, ProbeSet, Rows, known_target
-from tidemill.tasks.common.probes.texts import columns_of, edit_of, edited, forms_of_text, odd_texts, split_words
+from tidemill.tasks.common.probes.probe import Change, Edit, Model, Probe, ProbeSet, Rows, known_target
+from tidemill.tasks.common.probes.texts import columns_of, edit_of, forms_of_text, odd_texts, split_words
 from tidemill.tasks.text_generation.rows import INPUTS, normalise
 from tidemill.tasks.text_generation.scoring import score
 from tidemill.tokens import bpe
@@ -29,12 +31,12 @@ def probes(spec: Spec, own: Sequence[TextProbeParams]) -> ProbeSet:
     odd = odd_texts() | {"the token between texts": lambda text: bpe.END}
     return ProbeSet(
         [
-            _as_likely(LINE_ENDS, edited(INPUTS, forms_of_text()[LINE_ENDS])),
-            _likelihood("words in another order", edited(INPUTS, _shuffled), less=True),
-            *(_continued(name, edited(INPUTS, edit)) for name, edit in odd.items()),
+            _as_likely(LINE_ENDS, _edited(forms_of_text()[LINE_ENDS])),
+            _likelihood("words in another order", _edited(_shuffled), less=True),
+            *(_continued(name, _edited(edit)) for name, edit in odd.items()),
             *(_of_params(one) for one in own),
         ],
-        prepared=lambda rows: rows.assign(text=rows["text"].str[:OPENING]),
+        prepared=lambda rows: rows if "chat" in spec else rows.assign(text=rows["text"].str[:OPENING]),
     )
 
 
@@ -51,7 +53,8 @@ def predict_continuations(model: Model, rows: Rows) -> Rows:
 
 
 def _of_params(params: TextProbeParams) -> Probe:
-    change = edited(columns_of(params, INPUTS), edit_of(params))
+    columns_of(params, INPUTS)  # there is but one
+    change = _edited(edit_of(params))
     if params.changes:
         expects = f"more or less likely, by over {SLIGHT} bits a byte"
         return Probe(
@@ -61,6 +64,10 @@ def _of_params(params: TextProbeParams) -> Probe:
         return _as_likely(params.name, change)
     known_target(params, [TARGET])
     return _likelihood(params.name, change, less=params.raises is not None)
+
+
+def _edited(edit: Edit) -> Change:
+    return texts.edited(INPUTS, lambda text: conversations.edited(text, edit))
 
 
 def _as_likely(name: str, change: Change) -> Probe:

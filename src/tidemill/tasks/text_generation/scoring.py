@@ -1,4 +1,4 @@
-"""Scoring: how well a model predicts texts. A continuation is neither right nor wrong, so rows have no `correct`."""
+"""Scoring: how well a model predicts texts, of conversations their responses. A continuation is neither right nor wrong, so rows have no `correct`."""
 
 import math
 
