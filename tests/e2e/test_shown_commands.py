@@ -186,6 +186,12 @@ ELSEWHERE = {
     "prefect deployment schedule ls retrain/retrain": "Prefect's own command, on a running server",
     "tidemill notify https://hooks.slack.com/services/…": "tests/e2e/test_notify.py",
     'prefect automation pause "Tell people"': "Prefect's own command, on a running server",
+    "tidemill new talks --source talks.jsonl": "on other conversations: tests/unit/onboarding/test_new.py",
+    'tidemill ask models:/talks@challenger "Where is the sea?"': "on other conversations: tests/stages/test_conversations.py",
+    (
+        """tidemill ask models:/talks@challenger '[{"role": "system", "content": "Be brief."}, """
+        """{"role": "user", "content": "Where is the sea?"}]'"""
+    ): "on other conversations: tests/stages/test_conversations.py",
     "tidemill run --jobs 4": "on a Dask cluster: tests/e2e/test_task_runners.py",
 }
 """What does not run here, and why, or which test runs it."""

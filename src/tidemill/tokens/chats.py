@@ -162,7 +162,7 @@ def _default(given: Any) -> str | None:
     """Return the template of a `tokenizer_config.json`, which may be one of several with names."""
     if isinstance(given, list):
         return next((str(one["template"]) for one in given if one.get("name") == "default"), None)
-    return given
+    return given if isinstance(given, str) else None
 
 
 def _content(value: Any) -> str | None:

@@ -10,11 +10,13 @@ from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
 
 from tests.projects import DIGITS, REVIEWS
+from tidemill.core import conversations
 from tidemill.core.errors import TidemillError
 from tidemill.formats import jsonl
 from tidemill.formats.common.source import Source, read_rows
 from tidemill.onboarding.new import Proposal, preset, propose, write
 from tidemill.project.params import System, load_system
+from tidemill.tasks.text_generation.rows import clean
 
 PARAMS = """\
 # What this project is about.
@@ -249,6 +251,29 @@ def test_plain_text_is_labelled_by_its_folders_or_files_and_read_as_documents_fo
         assert labels.to_dict() == table["topic"].value_counts().to_dict()
     written("stories", "text-generation", "tree")
     assert load_system("stories").source.options.unit == "file"
+
+
+@pytest.mark.parametrize("kind", ["messages", "prompts"])
+def test_conversations_are_recognised_by_messages_or_by_prompts_with_responses(folder: Path, kind: str) -> None:
+    asked = [f"How many are {number} and {number}?" for number in range(300)]
+    said = [f"They are {2 * number}." for number in range(300)]
+    if kind == "messages":
+        talks = [
+            [{"role": "user", "content": one}, {"role": "assistant", "content": other}]
+            for one, other in zip(asked, said, strict=True)
+        ]
+        pd.DataFrame({"messages": talks}).to_json(folder / "talks.jsonl", orient="records", lines=True)
+        columns = {"text": "messages"}
+    else:
+        pd.DataFrame({"number": range(300), "instruction": asked, "completion": said}).to_csv("talks.csv", index=False)
+        columns = {"text": "instruction", "response": "completion"}
+    proposal = written("talks", None, "talks.jsonl" if kind == "messages" else "talks.csv")
+    assert "text_generation" in proposal.lines[1]
+    system = load_system("talks")
+    assert system.source.columns == columns and system.tokenize.chat == "plain"
+    rows = clean(read_rows(system.source))
+    assert rows["reason"].isna().all()
+    assert conversations.read(rows["text"][2])[1]["content"] == "They are 4."
 
 
 def test_a_pattern_names_the_files(folder: Path) -> None:

@@ -135,7 +135,9 @@ class TestTokens:
     def test_a_response_is_what_the_library_marks_as_generated(self, plain):
         import transformers
 
-        marked = "{% for m in messages %}{{ m.role + ':\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+        marked = (
+            "{% for m in messages %}{{ m.role + ':\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+        )
         marked += "{{ eos_token }}{% endgeneration %}{% else %}{{ m.content + '\\n\\n' }}{% endif %}{% endfor %}"
         tokenizer, spec = plain
         tokens, counted = chats.encoded(tokenizer, TALK, spec["chat"], spec["end"])
@@ -146,16 +148,16 @@ class TestTokens:
 
     def test_what_ends_a_response_is_a_text_in_a_message(self, plain):
         tokenizer, spec = plain
-        tokens, _ = chats.encoded(
-            tokenizer, [TALK[1] | {"content": f"Say {END}!"}, TALK[2]], spec["chat"], spec["end"]
-        )
+        tokens, _ = chats.encoded(tokenizer, [TALK[1] | {"content": f"Say {END}!"}, TALK[2]], spec["chat"], spec["end"])
         assert (tokens == spec["end"]).sum() == 1
         assert f"Say {END}!" in tokenizer.decode(tokens.tolist(), skip_special_tokens=False)
 
     def test_a_template_that_ends_a_response_otherwise_is_refused(self, tmp_path):
         tokenizer = byte_level("llama")
         template = chats.published(published(tmp_path, chat_template=CHATML), "<unk>")
-        with pytest.raises(TidemillError, match=r"tokenize\.end: the chat template ends a response with .*not with <unk>"):
+        with pytest.raises(
+            TidemillError, match=r"tokenize\.end: the chat template ends a response with .*not with <unk>"
+        ):
             chats.check(tokenizer, template, tokenizer.token_to_id("<unk>"))
 
     def test_a_template_that_rewrites_its_prompt_is_refused(self, plain):
@@ -171,7 +173,7 @@ class TestTokens:
             chats.encoded(tokenizer, TALK[1:3], {"jinja": strict, "tokens": {}}, spec["end"])
 
     def test_a_template_that_runs_code_is_refused(self, plain):
-        tokenizer, spec = plain
+        tokenizer, _ = plain
         hostile = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
         with pytest.raises(TidemillError, match="the chat template cannot write"):
             chats.prompt(tokenizer, TALK[:1], {"jinja": hostile, "tokens": {}})

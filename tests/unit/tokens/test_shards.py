@@ -104,7 +104,7 @@ def test_memory_stays_flat_however_much_is_written(tmp_path: Path) -> None:
 def test_windows_stand_end_to_end_and_share_one_value(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append({"tokens": [np.arange(7, dtype=np.uint16), np.arange(7, 18, dtype=np.uint16)]})
-    cut = windows(Shards(tmp_path), "tokens", 5)
+    cut = windows(Shards(tmp_path), ["tokens"], 5)
     assert cut.columns["tokens"].tolist() == [
         [0, 1, 2, 3, 4],
         [4, 5, 6, 7, 8],
@@ -119,7 +119,7 @@ def test_too_few_values_for_a_window_are_told(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append({"tokens": [np.arange(4, dtype=np.uint16)]})
     with pytest.raises(TidemillError, match=r"holds 4 tokens, fewer than one window of 5"):
-        windows(Shards(tmp_path), "tokens", 5)
+        windows(Shards(tmp_path), ["tokens"], 5)
 
 
 def test_flat_ragged_values_are_written_as_a_list_of_them_is(tmp_path: Path) -> None:
