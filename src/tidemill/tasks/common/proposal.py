@@ -45,10 +45,10 @@ class Column:
     """Whether these values can be it."""
     choose: Callable[[pd.DataFrame, Sequence[str]], str] | None = None
     """Picks one of the columns that fit if none has a telling name; None: it must have one."""
-    needed: bool = True
-    """Whether the task cannot do without it; otherwise it must have a telling name."""
     separator: Callable[["pd.Series[Any]"], str | None] = field(default=lambda values: None)
     """What separates values in a cell that holds several as one text; None where a cell is one value."""
+    needed: bool = True
+    """Whether the task cannot do without it; otherwise it must have a telling name."""
 
 
 class Pinned(NamedTuple):

@@ -66,8 +66,8 @@ def specify(blocks: Iterator[pd.DataFrame], params: Tokenize, tokenizer: "Tokeni
     assert end is not None, "bpe gives no tokenizer without it"
     spec: Spec = {"vocabulary": tokenizers.size(tokenizer), "length": params.length, "end": end}
     if params.chat is None:
-        first = next(blocks)["text"].map(conversations.read)
-        if first.notna().all():
+        first = next(blocks, pd.DataFrame({"text": []}))["text"]
+        if len(first) and first.map(conversations.read).notna().all():
             raise TidemillError("the rows are conversations: say how they are written, e.g. `tokenize.chat: plain`")
         return spec
     template = chats.plain(name) if params.chat == "plain" else chats.published(params.chat, name)
