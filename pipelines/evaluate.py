@@ -10,7 +10,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_folder, read_json, sha256_file, write_json
 from tidemill.core.params import read_system
 from tidemill.core.tables import read_table
-from tidemill.evaluation import card, plots, probing, report
+from tidemill.evaluation import card, membership, plots, probing, report
 from tidemill.evaluation.latency import latency
 from tidemill.evaluation.measure import Measure
 from tidemill.evaluation.params import Evaluate, read_evaluate
@@ -59,6 +59,7 @@ def _results(name: str, task: str, params: Evaluate) -> Results:
             "task": task,
             "weights_sha256": weights,
             **measured,
+            "membership": _membership(predictor, train, predictions, params),
             "probes": [one.result for one in probed],
         },
         rows=rows,
@@ -79,6 +80,18 @@ def _predictions(predictor: Predictor, rows: pd.DataFrame, shards: Shards) -> pd
         raise TidemillError(f"{len(shards)} packed test rows, but {len(rows)} ingested: run the tokenize stage again")
     predicted = rows[["id", *predictor.rows.TARGETS]].join(predictor.predict_encoded(shards))
     return scoring.of(predictor.task).score(predicted, predictor.spec)
+
+
+def _membership(
+    predictor: Predictor, train: pd.DataFrame, predictions: pd.DataFrame, params: Evaluate
+) -> dict[str, Any] | None:
+    """Compare the losses of training rows with those of the test rows."""
+    if params.membership is None:
+        return None
+    rows = membership.sample(train, params.membership.rows, params.seed)
+    predicted = rows[["id", *predictor.rows.TARGETS]].join(predictor.predict_normalised(rows))
+    members = scoring.of(predictor.task).score(predicted, predictor.spec)
+    return membership.membership(predictor.task, predictor.spec, members, predictions, params)
 
 
 def _values(intervals: dict[str, Any]) -> dict[str, float]:

@@ -36,6 +36,7 @@ def comparison(found: dict[str, Any]) -> list[str]:
         "code": _code(found["code"]),
         "environment": _changes(found["environment"]),
         "metrics": _metrics(found["metrics"]),
+        "attacks on the training rows": _metrics(found["membership"]) or ["not measured"],
         "test examples": _flipped(found["flipped"]),
     }
     lines = [" → ".join(found["versions"])]

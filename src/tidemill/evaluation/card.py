@@ -6,6 +6,7 @@ Mitchell et al., Model Cards for Model Reporting, 2019.
 from pathlib import Path
 from typing import Any
 
+from tidemill.evaluation import membership
 from tidemill.evaluation.results import Results, number, param, span, verdict, words
 
 UNSAFE = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#"} | {"<": "&lt;", "\n": " "})
@@ -37,4 +38,5 @@ def _shown(results: Results) -> dict[str, Any]:
         "percent": round(100 * results.evaluation["bootstrap"]["confidence"]),
         "verdict": verdict(results),
         "weakest": weakest,
+        "remembered": membership.named(results.evaluation["membership"]),
     }

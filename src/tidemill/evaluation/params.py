@@ -1,6 +1,6 @@
 """Params of the evaluate stage."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -8,8 +8,18 @@ from tidemill.core.intervals import Bootstrap
 from tidemill.core.params import Params, checked, read_block
 
 
+class Membership(Params):
+    """How it is measured what the model tells of its training rows."""
+
+    rows: Annotated[int, Field(ge=2)] = 1000
+    """Training rows that are predicted for it, at most; all test rows are compared with them."""
+
+
 class Evaluate(Bootstrap):
     """How the model is measured."""
+
+    membership: Membership | None = Membership()
+    """How well an attack tells training rows from test rows; null does not measure it."""
 
     probes: list[Any] = Field(default=[])
     """Probes that only this data knows, beside those of the task: the `Params` of the task's `probes` module."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.evaluation import plots
+from tidemill.evaluation import membership, plots
 from tidemill.evaluation.results import Results, differences, number, param, span, standing, verdict, words
 
 EXAMPLES = 12
@@ -58,6 +58,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "strip": _strip(results),
         "slowest": _slowest(results),
         "probes": _probes(results),
+        "remembered": membership.named(results.evaluation["membership"]),
         "explanation": _explanation(results.explanation),
     }
 

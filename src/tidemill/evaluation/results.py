@@ -60,6 +60,11 @@ class Results:
         return {"solution": self.config["solution"], **blocks} if "solution" in self.config else blocks
 
     @property
+    def privacy(self) -> dict[str, Any] | None:
+        """What of differential privacy its training spent; None where nothing is bounded."""
+        return self.config.get("privacy")
+
+    @property
     def lineage(self) -> dict[str, str]:
         """Hashes of the weights, the training shards and the test set."""
         return {

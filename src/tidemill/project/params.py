@@ -23,6 +23,9 @@ from tidemill.tasks.common.probes import probe
 from tidemill.training.params import Training, completed
 from tidemill.validation.params import Validate
 
+ROWS_ALONE: tuple[Kind, ...] = (("tokens", "labels"), ("pixels", "labels"))
+"""Kinds whose batches hold each row once and whole: others pack rows together, or cut one into several windows."""
+
 
 class System(Params):
     """One named model that somebody wants to keep improving.
@@ -127,6 +130,8 @@ def with_plugins(where: str, system: System) -> System:
     model = check_model(system.model, where)
     tokenize = checked(part.Tokenize, system.tokenize, f"{where}.tokenize")
     _check_fit(task, part.KINDS, part.kind(tokenize), model, where)
+    if system.training.privacy is not None:
+        _check_private(part.kind(tokenize), model, where)
     return system.model_copy(
         update={
             "source": _source(system.source, where),
@@ -138,6 +143,21 @@ def with_plugins(where: str, system: System) -> System:
             "sweep": system.sweep and _sweep(system.sweep, where),
         }
     )
+
+
+def _check_private(kind: Kind, model: ModelParams, where: str) -> None:
+    """Refuse differential privacy where the gradient of a row cannot be told from those of the others."""
+    reason = model.not_private() if isinstance(model, ModelParams) else ModelParams.not_private(model)
+    if kind not in ROWS_ALONE:
+        reason = (
+            f"the rows of a batch are no single ones where {kind[0]} go to {kind[1]}: of texts and pictures, labels can"
+        )
+    if networks.is_solved(model.name):
+        reason = "a solver adds no noise to its steps; mlp, lstm and cnn can"
+    if reason is not None:
+        raise TidemillError(
+            f"{PARAMS_FILE}: {where}.training.privacy: {model.name} cannot be trained with it: {reason}"
+        )
 
 
 def _source(source: Source, where: str) -> Source:

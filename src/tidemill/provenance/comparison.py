@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.files import read_json
+from tidemill.core.intervals import Interval
 from tidemill.registry import flips, versions
 from tidemill.registry.history import Version
 from tidemill.repository import dvc
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "valid", "test", "rejected")
+Measured = dict[str, list[Interval | None]]
+"""Values with their intervals, before and after, by name."""
 
 
 def compare(one: Version, other: Version, project: Path = Path()) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def compare(one: Version, other: Version, project: Path = Path()) -> dict[str, A
         "code": code(before["code"], after["code"]),
         "environment": changes(before["environment"], after["environment"]),
         "metrics": _metrics(one, other),
+        "membership": _membership(one, other),
         "flipped": _flipped(flips.between(one.entry, other.entry)),
     }
 
@@ -79,13 +83,29 @@ def _rows(first: str, second: str, project: Path) -> dict[str, list[str]] | None
     return {"added": sorted(ids[1] - ids[0]), "gone": sorted(ids[0] - ids[1])}
 
 
-def _metrics(one: Version, other: Version) -> dict[str, list[dict[str, float] | None]]:
-    measured = []
-    for version in (one, other):
-        with version.file(versions.EVALUATION) as document:
-            measured.append(read_json(document)["metrics"])
-    names = dict.fromkeys([*measured[0], *measured[1]])
-    return {name: [metrics.get(name) for metrics in measured] for name in names}
+def _metrics(one: Version, other: Version) -> Measured:
+    return _paired(*(_evaluation(version)["metrics"] for version in (one, other)))
+
+
+def _membership(one: Version, other: Version) -> Measured:
+    """Return what attacks on the training rows of both found, by attack and measurement; nothing of older versions."""
+    return _paired(*(_attacks(_evaluation(version).get("membership") or {}) for version in (one, other)))
+
+
+def _attacks(found: dict[str, Any]) -> dict[str, Interval]:
+    attacks = {name: values for name, values in found.items() if isinstance(values, dict) and "auc" in values}
+    return {f"{name}.{part}": value for name, values in attacks.items() for part, value in values.items()}
+
+
+def _evaluation(version: Version) -> dict[str, Any]:
+    with version.file(versions.EVALUATION) as document:
+        found: dict[str, Any] = read_json(document)
+        return found
+
+
+def _paired(first: dict[str, Interval], second: dict[str, Interval]) -> Measured:
+    """Return what either has, before and after; null where there is none."""
+    return {name: [first.get(name), second.get(name)] for name in dict.fromkeys([*first, *second])}
 
 
 def _flipped(found: flips.Flips | None) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ def _parts(lineage: dict[str, Any]) -> dict[str, list[str]]:
         "params": _params(lineage["params"]),
         "environment": _named(machine | environment["packages"] | environment["locks"]),
         "determinism": _named(promise),
+        "privacy": _named(lineage["privacy"] or {"differential privacy": "none"}),
         "weights": _named({"sha256": lineage["weights_sha256"]}),
         "test set": _named({"sha256": test_set["sha256"], "rows": test_set["rows"]}),
         "runs": _named(runs),

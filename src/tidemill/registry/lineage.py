@@ -17,7 +17,7 @@ from tidemill.registry.lineage_types import Lineage
 from tidemill.repository.git import git
 from tidemill.tracking import tags
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TOLERANCES = {"bitwise": 0.0, "tolerance": 0.01, "fast": None}
 """By tier of determinism, how far the weights of a repetition may be from the first: the norm of the difference over
@@ -35,6 +35,7 @@ PACKAGES = (
     "tidemill",
     "torch",
     "pytorch-lightning",
+    "opacus",
     "transformers",
     "tokenizers",
     "safetensors",
@@ -63,6 +64,7 @@ NOT_RECORDED: dict[str, Any] = {
     "determinism": None,
     "tolerance": None,
     "device": None,
+    "privacy": None,
     "weights_sha256": None,
     "test_set": {"sha256": None, "rows": None},
     "run_id": None,
@@ -109,6 +111,7 @@ def collect(
         "determinism": training["determinism"],
         "tolerance": TOLERANCES[training["determinism"]],
         "device": config.get("device"),
+        "privacy": config.get("privacy"),
         "weights_sha256": weights_sha256,
         "test_set": {"sha256": test_set["sha256"], "rows": test_set["rows"]},
         "run_id": run_id,

@@ -70,6 +70,7 @@ class Lineage(BaseModel):
     determinism: str | None
     tolerance: float | None
     device: str | None
+    privacy: dict[str, Any] | None
     weights_sha256: str | None
     test_set: TestSet
     run_id: str | None

@@ -16,6 +16,7 @@ from tidemill.training.callbacks import BestWeights, Checkpoints, Curve, Progres
 from tidemill.training.learner import Learner
 from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
+from tidemill.training.privacy import PoissonBatches, Private
 from tidemill.training.utilisation import mfu
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -44,9 +45,10 @@ def fit(
     curve, best = Curve(params.log_every, report), BestWeights(folder / BEST)
     progress = Progress(params.batch * params.accumulate, params.epochs)
     checkpoints = Checkpoints(folder / LAST, params.save_every, curve, train)
-    callbacks = [curve, best, *_early_stop(params), progress, checkpoints]
+    private = _private(network, params, train)
+    callbacks = [curve, best, *_early_stop(params), progress, checkpoints, *filter(None, [private])]
     trainer = _trainer(params, callbacks, folder)
-    learner = Learner(network, task, params, -(-len(train) // params.accumulate))
+    learner = Learner(network, task, params, -(-len(train) // params.accumulate), private)
     last = folder / LAST
     trainer.fit(learner, train, valid, ckpt_path=last if last.exists() else None, weights_only=True)
     curve.flush()
@@ -63,7 +65,15 @@ def fit(
         tokens_per_second=progress.tokens_per_second,
         mfu=mfu(network, progress.tokens_per_second, device, params),
         device=device,
+        privacy=None if private is None else private.spent,
     )
+
+
+def _private(network: torch.nn.Module, params: Training, train: Batches) -> Private | None:
+    if params.privacy is None:
+        return None
+    assert isinstance(train, PoissonBatches), "the bound is that of rows drawn by chance"
+    return Private(network, params.privacy, train, params.epochs)
 
 
 def _device(trainer: lightning.Trainer) -> str:
@@ -111,5 +121,6 @@ def _quieten() -> None:
         ".*mid-epoch.*",
         ".*isinstance.*LeafSpec.*",
         ".*in eval mode at the start of training.*",
+        ".*Full backward hook is firing.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -8,6 +8,7 @@ import torch
 from tidemill.tasks.common.learning import LearningPart
 from tidemill.training import schedules
 from tidemill.training.params import Training
+from tidemill.training.privacy import Private
 
 
 class Learner(lightning.LightningModule):
@@ -16,9 +17,17 @@ class Learner(lightning.LightningModule):
     `self.log` is used in validation only: in training it costs as much as a small network's step.
     """
 
-    def __init__(self, network: torch.nn.Module, task: LearningPart, params: Training, steps_per_epoch: int) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        task: LearningPart,
+        params: Training,
+        steps_per_epoch: int,
+        private: Private | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.task, self.params, self.steps_per_epoch = network, task, params, steps_per_epoch
+        self.private = private
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> dict[str, torch.Tensor]:
         """Return the loss to minimise and further metrics of the batch."""
@@ -43,5 +52,7 @@ class Learner(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of `training` in params.yaml."""
         optimizer = schedules.optimizer(self.network.parameters(), self.params)
+        if self.private is not None:
+            optimizer = self.private.optimizer(optimizer)
         schedule = schedules.schedule(optimizer, self.params.schedule, self.steps_per_epoch, self.params.epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

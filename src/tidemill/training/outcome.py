@@ -1,6 +1,7 @@
 """What a training leaves: the network, and how it went."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -24,5 +25,7 @@ class Outcome:
     """Model FLOPs utilisation, where the device's peak is known."""
     device: str
     """`cpu`, or the name of the GPU."""
+    privacy: dict[str, Any] | None = None
+    """What of differential privacy was spent; None where nothing is bounded."""
     solution: dict[str, float] = field(default_factory=dict)
     """What a solver found, by name: the setting that was kept, and its metrics."""

@@ -1,8 +1,8 @@
 """Params of the train stage."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import PARAMS_FILE, Fraction, Params, checked, read_block
@@ -18,6 +18,29 @@ class Schedule(Params):
     """Factor after each epoch (decay only)."""
     floor: Fraction = 0.0
     """Share of the learning rate that remains at the end (cosine only)."""
+
+
+class Privacy(Params):
+    """Differential privacy of the training rows (DP-SGD): the ε that may be spent, or the noise that each step adds."""
+
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    """The ε that all epochs together may spend; the noise follows from it."""
+    noise: Annotated[float, Field(gt=0)] | None = None
+    """Instead of `epsilon`: standard deviation of the noise, in units of `clip`."""
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient of one row."""
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    """Chance that the bound does not hold; it must be below one over the number of training rows."""
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if (self.epsilon is None) == (self.noise is None):
+            raise ValueError("give either epsilon or noise")
+        return self
+
+
+FEWEST_PRIVATE = 64
+"""Rows of a batch on average, at least, where each is drawn by chance: a batch of none then never comes."""
 
 
 class Training(Params):
@@ -45,6 +68,8 @@ class Training(Params):
     """Share of each target that is spread over all labels."""
     augment: Any = None
     """How training rows are changed at random in every epoch: the `Augment` of the task; null changes nothing."""
+    privacy: Privacy | None = None
+    """Bounds what the weights tell of any one training row; null bounds nothing."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a lower validation loss before training stops early; null never stops early."""
     keep: Literal["last", "best"] = "best"
@@ -69,6 +94,23 @@ class Training(Params):
     """Steps between two checkpoints: what a kill can lose."""
     log_every: Annotated[int, Field(ge=1)] = 20
     """Steps between two points of the training curve."""
+
+    @model_validator(mode="after")
+    def _fits_privacy(self) -> Self:
+        """Refuse what privacy has in another way, or cannot have."""
+        if self.privacy is None:
+            return self
+        if self.clip is not None:
+            raise ValueError("clip is of the gradient of a batch: with privacy, set privacy.clip, that of each row")
+        if self.accumulate != 1:
+            raise ValueError("accumulate does not go with privacy: raise batch")
+        if self.augment is not None:
+            raise ValueError("augment may mix rows, and so does not go with privacy: set it to null")
+        if self.precision != "32":
+            raise ValueError("privacy clips and adds noise in float32: set precision to 32")
+        if self.batch < FEWEST_PRIVATE:
+            raise ValueError(f"with privacy, batch must be {FEWEST_PRIVATE} or more: rows are drawn by chance")
+        return self
 
 
 OF_SOLVER = {"seed"}

@@ -15,6 +15,7 @@ from tidemill.training import determinism, features, fingerprint
 from tidemill.training.fit import fit
 from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
+from tidemill.training.privacy import PoissonBatches
 from tidemill.training.solve import solve
 
 MEASURED = 128
@@ -58,7 +59,10 @@ def train_system(
         code = fingerprint.code(task, model.name)
         rows = features.computed(base, part, params, rows, spec, code, feature_cache)
         trained = network.get_submodule("head")
-    train = Batches(rows["train"], params.batch, shuffle=True, seed=params.seed, bucket=part.BUCKET)
+    if params.privacy is None:
+        train = Batches(rows["train"], params.batch, shuffle=True, seed=params.seed, bucket=part.BUCKET)
+    else:
+        train = PoissonBatches(rows["train"], params.batch, seed=params.seed)
     valid = Batches(rows["valid"], params.batch * VALIDATION_BATCHES)
     outcome = fit(trained, part, train, valid, params, checkpoints, report)
     return replace(outcome, network=network.cpu().eval())

@@ -29,7 +29,8 @@ def save_model(
         shutil.copyfile(tokenizer, folder / TOKENIZER)
     params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
     solution = {"solution": outcome.solution} if outcome.solution else {}
-    config, network = params | {"spec": spec, "device": outcome.device} | solution, outcome.network
+    privacy = {"privacy": outcome.privacy} if outcome.privacy else {}
+    config, network = params | {"spec": spec, "device": outcome.device} | solution | privacy, outcome.network
     if isinstance(network, Exported):
         network.save(folder, config)
     else:
@@ -48,5 +49,7 @@ def save_curves(path: Path, points: list[Point]) -> None:
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Return the number of epochs, and the last value of every curve or, of a solver's, that of the setting kept."""
     last = {point.name: point.value for point in outcome.points if point.name not in NOT_SUMMARISED}
-    epochs = {"epochs": outcome.epochs, "kept_epoch": outcome.kept_epoch}
+    epochs: dict[str, Any] = {"epochs": outcome.epochs, "kept_epoch": outcome.kept_epoch}
+    if outcome.privacy is not None:
+        epochs["epsilon"] = outcome.privacy["epsilon"]
     return epochs | {name: (last | outcome.solution)[name] for name in sorted(last)}

@@ -25,6 +25,15 @@ PROBES = [
     },
     {"name": "a negation", "kind": "direction", "expects": "?", "rows": 0, "passed": None, "failure": None},
 ]
+MEMBERSHIP = {
+    "rows": {"train": 900, "test": 60},
+    "gap": {"value": 0.25, "low": 0.2, "high": 0.3},
+    "loss_threshold": {
+        "auc": {"value": 0.625, "low": 0.6, "high": 0.65},
+        "tpr_at_0.001": {"value": 0.0, "low": 0.0, "high": 0.004},
+        "tpr_at_0.01": {"value": 0.0475, "low": 0.02, "high": 0.07},
+    },
+}
 
 
 def rows_of(texts: list[str], labels: list[str]) -> pd.DataFrame:
@@ -61,7 +70,9 @@ def results(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task: str
     hashes: dict[str, Any] = {"system": "reviews", "task": task, "weights_sha256": "ab" * 32}
     return Results(
         meanings=task_scoring.meanings(task),
-        evaluation=hashes | Measure(task, spec, PARAMS).results(rows, scored, baselines) | {"probes": PROBES},
+        evaluation=hashes
+        | Measure(task, spec, PARAMS).results(rows, scored, baselines)
+        | {"probes": PROBES, "membership": MEMBERSHIP},
         rows=rows,
         inputs=task_rows.of(task).INPUTS,
         predictions=scored,

@@ -63,6 +63,15 @@ def test_the_report_is_complete(hostile: Results) -> None:
     assert verdict(hostile) in page
 
 
+def test_both_show_what_attacks_on_the_training_rows_found(hostile: Results) -> None:
+    for document in (report.render(hostile), card.render(hostile)):
+        assert "threshold on the loss: AUC" in document and "0.600 to 0.650" in document
+        assert "true positives at 0.1 % false positives" in document and "900 training rows" in document
+    unmeasured = replace(hostile, evaluation=hostile.evaluation | {"membership": None})
+    assert "training rows and" not in report.render(unmeasured)
+    assert "It was not measured what the model tells of its training rows." in card.render(unmeasured)
+
+
 def test_both_show_the_probes(hostile: Results) -> None:
     page = report.render(hostile)
     section = page.partition("Probes: predictions when the input is changed")[2].partition("<h2>")[0]
@@ -159,6 +168,7 @@ def test_the_card_has_its_headings_and_plain_data(hostile: Results) -> None:
         "Training data",
         "Training procedure",
         "Evaluation",
+        "Privacy of the training rows",
         "Lineage",
     ]
     assert "<b>" not in text

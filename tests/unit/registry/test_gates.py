@@ -39,6 +39,31 @@ def test_a_missed_limit_says_value_and_limit() -> None:
     assert above.sentence == "calibration_error is 0.0500, above the highest allowed 0.01"
 
 
+ATTACKED = {
+    "membership": {
+        "rows": {"train": 100, "test": 100},
+        "gap": {"value": 0.1, "low": 0.0, "high": 0.2},
+        "loss_threshold": {"auc": {"value": 0.55, "low": 0.5, "high": 0.6}},
+        "likelihood_ratio": {"auc": {"value": 0.58, "low": 0.53, "high": 0.63}},
+    }
+}
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(0.63, True), (0.62, False)])
+def test_the_whole_interval_of_the_strongest_attack_must_lie_below_its_limit(limit: float, passed: bool) -> None:
+    (found,) = checked(ATTACKED, membership={"auc": limit})
+    assert (found.name, found.passed, found.value, found.limit) == ("membership.auc", passed, 0.58, limit)
+    assert "0.5800 [0.5300, 0.6300]" in found.sentence
+
+
+def test_an_attack_that_was_not_measured_is_named() -> None:
+    with pytest.raises(TidemillError, match=r"no attack measures 'acu'; did you mean 'auc'"):
+        checked(ATTACKED, membership={"acu": 0.6})
+    for evaluation in ({}, {"membership": None}):
+        with pytest.raises(TidemillError, match=r"evaluation\.json has no membership: set evaluate\.membership"):
+            checked(evaluation, membership={"auc": 0.6})
+
+
 def test_a_misspelt_metric_names_the_nearest() -> None:
     with pytest.raises(TidemillError, match=r"no metric 'acuracy' in evaluation\.json; did you mean 'accuracy'"):
         checked(thresholds={"acuracy": 0.5})

@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tidemill.core.params import Fraction
-from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
 from tidemill.models.common.choices import Activation, Initialisation
+from tidemill.models.common.params import ModelParams
 
 ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 SOLVED = False
 
 
-class Params(Block):
+class Params(ModelParams):
     """The layers between pixels and labels: blocks that halve height and width, and a linear layer."""
 
     name: Literal["cnn"]
@@ -27,3 +27,9 @@ class Params(Block):
     """How the first weights are drawn."""
     dropout: Fraction = 0.0
     """Share of the values before the linear layer that are dropped in training."""
+
+    def not_private(self) -> str | None:
+        """Return why batch normalisation stands in the way."""
+        return (
+            "batch normalisation mixes the rows of a batch: set normalisation to false" if self.normalisation else None
+        )

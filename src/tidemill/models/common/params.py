@@ -17,6 +17,10 @@ class ModelParams(Params):
         """Return why the model cannot do such a task with these params; None where it can, or where they do not tell."""
         return None
 
+    def not_private(self) -> str | None:
+        """Return why it cannot be trained with differential privacy, and what can; None where it can."""
+        return "the gradients of its rows are not known to be told apart; mlp, lstm and cnn can"
+
 
 def read_model(system: dict[str, Any], name: str) -> ModelParams:
     """Check the model block of a system that `read_system` returned.

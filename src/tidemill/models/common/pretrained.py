@@ -9,6 +9,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_file
 from tidemill.core.params import Fraction, Params, Sha256
 from tidemill.core.pinned import PinnedFile, pinned
+from tidemill.models.common.params import ModelParams
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ class Checkpoint(Params):
         return PinnedFile(path=self.path, sha256=self.sha256[name])
 
 
-class Transfer(Params):
+class Transfer(ModelParams):
     """What the params of all models with a new head on a base share."""
 
     pretrained: PinnedFile | None = None
@@ -56,6 +57,10 @@ class Transfer(Params):
     once and cached."""
     dropout: Fraction = 0.0
     """Share of the features that are dropped in training, before the head."""
+
+    def not_private(self) -> str | None:
+        """Return why the base cannot be trained; its head can."""
+        return None if self.unfreeze == 0 else "batch normalisation mixes the rows of a batch: set unfreeze to 0"
 
     @model_validator(mode="after")
     def _trained_or_pretrained(self) -> Self:

@@ -5,14 +5,14 @@ from typing import Literal
 from pydantic import Field
 
 from tidemill.core.params import Fraction
-from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
+from tidemill.models.common.params import ModelParams
 
 ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"),)
 SOLVED = False
 
 
-class Params(Block):
+class Params(ModelParams):
     """The width and kind of the layers."""
 
     name: Literal["lstm"]
@@ -28,3 +28,7 @@ class Params(Block):
     """How states become one vector a text: the state after the last token, or the maximum of each value over all tokens."""
     dropout: Fraction = 0.0
     """Share of the embedded and of the pooled values that are dropped in training."""
+
+    def not_private(self) -> str | None:
+        """Return None: each row passes through it alone."""
+        return None

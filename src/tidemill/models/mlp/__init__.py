@@ -5,15 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from tidemill.core.params import Fraction
-from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
 from tidemill.models.common.choices import Activation, Initialisation
+from tidemill.models.common.params import ModelParams
 
 ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
 SOLVED = False
 
 
-class Params(Block):
+class Params(ModelParams):
     """The layers between pixels and labels."""
 
     name: Literal["mlp"]
@@ -25,3 +25,7 @@ class Params(Block):
     """How the first weights are drawn."""
     dropout: Fraction = 0.0
     """Share of the hidden values that are dropped in training."""
+
+    def not_private(self) -> str | None:
+        """Return None: each row passes through it alone."""
+        return None
