@@ -5,6 +5,7 @@ on and, where params ask for it, as a run of the retrain deployment, once for th
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock
@@ -17,9 +18,12 @@ from prefect.states import Completed, Failed
 
 from flows.events import DRIFT, emit
 from flows.settings import RETRAIN
+from flows.worktree import resolved
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, write_json
+from tidemill.core.params import PARAMS_FILE
 from tidemill.project.params import load_system
+from tidemill.repository.git import output
 from tidemill.serving.monitoring import FOLDER, Finding, compare
 from tidemill.serving.params import Monitor
 from tidemill.tracking.tags import CHAMPION
@@ -35,6 +39,7 @@ def monitor(
     model: str | None = None,
     deployment: str = RETRAIN,
     parameters: dict[str, Any] | None = None,
+    commit: str | None = None,
 ) -> State[Any]:
     """Compare new inputs, with labels or without, with the champion's test; limits are `systems.<name>.monitor`.
 
@@ -44,9 +49,10 @@ def monitor(
         model: another version than the champion, `models:/digits/3`.
         deployment: which one is started when a limit is passed and `monitor.retrain` is set.
         parameters: those of that deployment.
+        commit: the commit, branch or tag whose params.yaml has the limits; without it the folder's.
     """
     try:
-        limits = load_system(system).monitor or Monitor()
+        limits = _limits(system, commit)
         finding = compare(model or f"models:/{system}@{CHAMPION}", Path(path), limits)
         started = bool(finding.reasons) and limits.retrain and _start_once(finding, deployment, parameters or {})
     except TidemillError as error:
@@ -61,6 +67,17 @@ def monitor(
     emit(DRIFT, system, payload | {"report": f"{finding.folder}/drift.html"})
     outcome = f"{deployment} was started" if started else "nothing was started"
     return Completed(name=DRIFTED, message=f"{'; '.join(finding.reasons)}; {outcome}; {finding.folder}/drift.html")
+
+
+def _limits(system: str, commit: str | None) -> Monitor:
+    if commit is None:
+        return load_system(system).monitor or Monitor()
+    found = resolved(commit)
+    get_run_logger().info("limits of %s", found)
+    with TemporaryDirectory() as folder:
+        params = Path(folder) / PARAMS_FILE.name
+        params.write_text(output("show", f"{found.digest}:./{PARAMS_FILE}"), encoding="utf-8")
+        return load_system(system, params).monitor or Monitor()
 
 
 def _start_once(finding: Finding, deployment: str, parameters: dict[str, Any]) -> bool:

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-from flows.events import DRIFT, PROPOSED
+from flows.events import DRIFT, PROPOSED, REFUSED
 from tidemill.core.errors import TidemillError
 
 NAME = "Tell people"
 BLOCK = "tell-people"
-EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", PROPOSED, DRIFT}
+EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", PROPOSED, DRIFT, REFUSED}
 RESOURCES = ["prefect.flow-run.*", "tidemill.*"]
 BODY = (
     "{% if flow_run %}{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run | ui_url }}"
@@ -22,7 +22,7 @@ BODY = (
 
 
 def notify(where: str) -> str:
-    """Post a line when a run fails or crashes, a version waits for its review, or data drift.
+    """Post a line when a run fails, crashes or is refused, a version waits for its review, or data drift.
 
     Args:
         where: a URL, which receives `{'text': …}` and is stored as a secret; or a block from Prefect's page, as

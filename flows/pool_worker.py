@@ -13,6 +13,7 @@ async def work() -> None:
     from prefect.utilities.processutils import setup_signal_handlers_worker
     from prefect.workers.base import BaseWorker
 
+    from flows.missed_runs import OnceForAllMissed
     from flows.own_job import OwnJobWorker
 
     async with get_client() as client:
@@ -21,7 +22,8 @@ async def work() -> None:
     if worker is None:
         sys.exit(f"error: the work pool is of type {kind}: install the package of Prefect's that brings its worker")
     setup_signal_handlers_worker(os.getpid(), f"the {kind} worker", print)
-    await worker(work_pool_name=settings.POOL).start()
+    with_ours = type("PoolWorker", (OnceForAllMissed, worker), {"__dispatch_key__": staticmethod(lambda: "pool")})
+    await with_ours(work_pool_name=settings.POOL).start()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ PREFECT_DEFAULTS = {
 
 POOL = "tidemill"
 """The work pool of the deployments."""
+MISSED = "Missed"
+"""Name of the state of a run that a later one stands for."""
 RETRAIN = "retrain/retrain"
 """The deployment that the monitor starts where params ask for it."""
 

@@ -17,6 +17,7 @@ from tests.unit.registry.candidates import TEXT_PARAMS, texts, write_candidate
 from tests.unit.registry.proposals import crown
 from tidemill.registry.registration import register
 
+ADA = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost")
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
 
@@ -43,11 +44,17 @@ def test_an_alarm_starts_one_retraining(project: Path, prefect_url: str) -> None
     pd.DataFrame({"text": ["nothing of this was ever seen before"] * 50}).to_csv(project / "other.csv", index=False)
     settings = {**quiet_environment(project), "PREFECT_API_URL": prefect_url}
 
-    def monitor(file: str) -> subprocess.CompletedProcess[str]:
-        command = [TIDEMILL, "monitor", "reviews", file, "--deployment", "drill/drill"]
+    def monitor(file: str, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [TIDEMILL, "monitor", "reviews", file, "--deployment", "drill/drill", *options]
         return subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True)
 
-    quiet = monitor("same.csv")
+    params = project / "params.yaml"
+    committed = params.read_text(encoding="utf-8")
+    for command in (["init"], ["add", "params.yaml"], [*ADA, "commit", "-m", "Start"]):
+        subprocess.run(["git", *command], cwd=project, env=settings, check=True, stdout=subprocess.DEVNULL)
+    params.write_text("systems: [half a thought", encoding="utf-8")
+    quiet = monitor("same.csv", "--commit", "HEAD")
+    params.write_text(committed, encoding="utf-8")
     assert quiet.returncode == 0, quiet.stderr
     assert "150 rows are like those reviews/1 was tested on" in quiet.stdout
 

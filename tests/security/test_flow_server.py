@@ -260,7 +260,7 @@ def test_the_worker_takes_no_command_but_its_own(deployed: Deployed) -> None:
             assert (state["type"], said in state["message"]) == ("CRASHED", True), state
         as_it_was = {name: own[name] for name in ("name", "flow_id", "entrypoint", "pull_steps", "job_variables")}
         assert deployed.server.own("POST", "deployments/", {"work_pool_name": "tidemill", **as_it_was})[0] in (200, 201)
-        state = deployed.run(own["id"])  # the template's command is not taken either
+        state = deployed.run(own["id"], parameters={"commit": None})  # the template's command is not taken either
         assert state["type"] == "COMPLETED", state
         assert deployed.read("end") == "x\n"
     finally:

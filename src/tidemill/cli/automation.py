@@ -34,13 +34,16 @@ def monitor(
     deployment: Annotated[
         str | None, typer.Option(help="What is started when params ask for it; by default retrain/retrain.")
     ] = None,
+    commit: Annotated[
+        str | None, typer.Option(help="Take the limits from this commit's params.yaml, not from the folder's.")
+    ] = None,
 ) -> None:
     """Compare new inputs with the champion's test. Exit code 3: a limit was passed."""
     _prepare()
     from flows.monitor import DRIFTED, monitor
     from flows.settings import RETRAIN
 
-    state = monitor(system, str(path), model, deployment or RETRAIN, return_state=True)
+    state = monitor(system, str(path), model, deployment or RETRAIN, commit=commit, return_state=True)
     print(_message(state))
     sys.exit(LIMIT_PASSED if state.name == DRIFTED else 0)
 

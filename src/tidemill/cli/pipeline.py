@@ -145,8 +145,20 @@ def status(
     single_item: SingleItem = False,
     allow_missing: AllowMissing = False,
 ) -> None:
-    """Show what would run and why, and what is up to date."""
+    """Show what would run and why, what is up to date, and the next and the last runs of deployments."""
+    with one_line():
+        _show_agenda()
     run(stages, downstream, force, dry_run=True, single_item=single_item, allow_missing=allow_missing)
+
+
+def _show_agenda() -> None:
+    """Show the next and the last runs of the deployments, where Prefect's server runs."""
+    from flows.agenda import agenda_of_running_server, next_and_last
+
+    if entries := agenda_of_running_server():
+        from rich.console import Console
+
+        Console().print(next_and_last(entries))
 
 
 def doctor() -> None:
