@@ -86,6 +86,19 @@ def reproduce(
     sys.exit(0 if found.reproduced else DIFFERENT)
 
 
+def verify(version: Address) -> None:
+    """Check all that was signed and decided of a version, without a network; exit code 1 if something is wrong."""
+    from tidemill.registry import champion, verification
+
+    with one_line():
+        entry = champion.resolve(version)
+        found = list(verification.verify(entry))
+    address = f"models:/{entry.name}/{entry.version}"
+    for one in found:
+        print(f"{address}: {'' if one.passed else 'WRONG: '}{one.check}: {one.sentence}")
+    sys.exit(not all(one.passed for one in found))
+
+
 def gc(
     cloud: Annotated[bool, typer.Option("--cloud", help="In DVC's default remote as well.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.files import sha256_file
+from tidemill.registry import licences
 from tidemill.registry.documents import check_types, read_object
 from tidemill.registry.lineage_types import Lineage
 from tidemill.repository.git import git
 from tidemill.tracking import tags
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TOLERANCES = {"bitwise": 0.0, "tolerance": 0.01, "fast": None}
 """By tier of determinism, how far the weights of a repetition may be from the first: the norm of the difference over
@@ -50,6 +51,7 @@ NOT_RECORDED: dict[str, Any] = {
     "code": {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None},
     "dvc": {"lock_sha256": None, "stages": {}},
     "data": {},
+    "sources": {},
     "params": {},
     "environment": {
         "locks": {},
@@ -103,6 +105,7 @@ def collect(
         "code": code(),
         "dvc": {"lock_sha256": records and hashlib.sha256(records).hexdigest(), "stages": entries},
         "data": data_hashes(entries, source_path(params)),
+        "sources": licences.sources(params),
         "params": params,
         "environment": environment(),
         "seeds": {"training": training["seed"], "evaluate": evaluation["bootstrap"]["seed"]},
