@@ -45,7 +45,7 @@ def check(lineage: dict[str, Any], folder: Path) -> str:
         TidemillError: it cannot be read, or does not say what they say.
     """
     found = _read(folder / FILE)
-    stated = {one["name"]: one["digest"].get("sha256") for one in found["subject"]}
+    stated = {one.get("name", ""): one["digest"].get("sha256") for one in found["subject"]}
     own = hashes(folder)
     if unlike := sorted(name for name in stated.keys() | own.keys() if stated.get(name) != own.get(name)):
         raise TidemillError(f"{FILE} names another {unlike[0]} than the version holds")
