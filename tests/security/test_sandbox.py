@@ -14,6 +14,7 @@ from tests.dvc_repositories import quiet_environment
 from tidemill.core.errors import TidemillError
 from tidemill.provenance.sandbox import Sandbox, Wanted, choose
 from tidemill.provenance.stages import run_again
+from tidemill.repository import dvc
 
 HOSTILE = """
 import os, socket, sys
@@ -39,6 +40,7 @@ STAGE = """
     foreach: [bars]
     do:
       cmd: python hostile.py {outside} {port} && cp found.txt {name}.txt
+      deps: [data]
       outs: [{name}.txt]
 """
 
@@ -88,18 +90,31 @@ def test_the_stages_of_a_version_run_in_it(
     tmp_path: Path, listener: int, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (outside := tmp_path / "outside").mkdir()
-    (project := tmp_path / "project").mkdir()
+    main, project = tmp_path / "main", tmp_path / "project"
+    (main / "data").mkdir(parents=True)
     for name, value in quiet_environment(tmp_path / "own").items():
         monkeypatch.setenv(name, value)
     stages = ("ingest", "validate", "tokenize", "train")
     bodies = [STAGE.format(name=name, outside=outside, port=listener) for name in stages]
-    (project / "dvc.yaml").write_text("stages:" + "".join(bodies))
-    (project / "hostile.py").write_text(HOSTILE)
-    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
-        subprocess.run(command, cwd=project, check=True, capture_output=True)
+    (main / "dvc.yaml").write_text("stages:" + "".join(bodies))
+    (main / "hostile.py").write_text(HOSTILE)
+    (main / "data" / "rows.csv").write_text("1\n")
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@localhost"]
+    for command in (
+        [*git, "init", "--quiet"],
+        ["dvc", "init", "--quiet"],
+        ["dvc", "add", "--quiet", "data"],
+        [*git, "add", "--all"],
+        [*git, "commit", "--quiet", "-m", "Start"],
+        [*git, "worktree", "add", "--quiet", "--detach", str(project)],
+    ):
+        subprocess.run(command, cwd=main, check=True, capture_output=True)
+    dvc.share(main, project)  # the cache of the project, which the sandbox only reads
+    dvc.fetch_outputs(project, ["data"])
     entries = run_again(project, "bars", "cpu", print, sandbox)
     assert sorted(entries) == [f"{name}@bars" for name in sorted(stages)]
     assert (project / "train.txt").read_text() == "wrote /dev/shm/owned"
+    assert entries["train@bars"]["deps"][0]["nfiles"] == 1
     assert list(outside.iterdir()) == []
 
 

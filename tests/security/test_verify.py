@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
 
 from tests.unit.registry.candidates import PARAMS
 from tests.unit.registry.proposals import GRACE, as_before, changed, propose, start, stored
+from tidemill.cli.versions import verify as command
 from tidemill.core.files import sha256_file
 from tidemill.registry import content, promotion, statement
 from tidemill.registry.verification import verify
@@ -70,7 +70,9 @@ def sourced(project: Path) -> Path:
     return stored(project, "bars", "1")
 
 
-def test_a_version_verifies_and_what_is_changed_of_it_is_named(sourced: Path) -> None:
+def test_a_version_verifies_and_what_is_changed_of_it_is_named(
+    sourced: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = sentences()
     assert list(told) == CHECKS and broken() == []
     assert told["decision log"][1] == "approved in decision 2 by Grace <grace@localhost> (git)"
@@ -105,13 +107,16 @@ def test_a_version_verifies_and_what_is_changed_of_it_is_named(sourced: Path) ->
     assert broken() == ["statement"]
     connect().set_model_version_tag("bars", "1", "tidemill.passed", "true")
 
-    program = [str(Path(sys.executable).with_name("tidemill")), "verify", "models:/bars@champion"]
-    done = subprocess.run(program, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "") and len(done.stdout.splitlines()) == len(CHECKS)
+    with pytest.raises(SystemExit) as ended:
+        command("models:/bars@champion")
+    lines = capsys.readouterr().out.splitlines()
+    assert not ended.value.code and len(lines) == len(CHECKS)
+    assert lines[-1] == "models:/bars/1: decision log: approved in decision 2 by Grace <grace@localhost> (git)"
     (sourced / "model-card.md").write_text("# A better one\n")
-    done = subprocess.run(program, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "models:/bars/1: WRONG: files: model-card.md is not what was stated" in done.stdout.splitlines()
+    with pytest.raises(SystemExit) as ended:
+        command("models:/bars@champion")
+    assert ended.value.code == 1
+    assert "models:/bars/1: WRONG: files: model-card.md is not what was stated" in capsys.readouterr().out.splitlines()
 
 
 def _documents_are_what_they_claim(folder: Path) -> None:

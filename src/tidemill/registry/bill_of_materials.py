@@ -22,8 +22,8 @@ Facts = tuple[str, str, frozenset[tuple[str, str]], str, frozenset[Any]]
 
 def write(lineage: dict[str, Any], folder: Path) -> None:
     """Write `bom.cdx.json` of the version that a lineage describes, made in this environment."""
-    from cyclonedx.output import OutputFormat, make_outputter
-    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.output import make_outputter
+    from cyclonedx.schema import OutputFormat, SchemaVersion
 
     text = make_outputter(_bom(lineage), OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")

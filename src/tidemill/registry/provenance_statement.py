@@ -50,8 +50,8 @@ def check(lineage: dict[str, Any], folder: Path) -> str:
     if unlike := sorted(name for name in stated.keys() | own.keys() if stated.get(name) != own.get(name)):
         raise TidemillError(f"{FILE} names another {unlike[0]} than the version holds")
     expected = _predicate(lineage)
-    if unlike := _unlike(found["predicate"], expected):
-        raise TidemillError(f"{FILE} and the lineage differ in {unlike}")
+    if place := _unlike(found["predicate"], expected):
+        raise TidemillError(f"{FILE} and the lineage differ in {place}")
     made_of = len(expected["buildDefinition"]["resolvedDependencies"])
     return f"{len(own)} files, made from the {made_of} dependencies of the lineage"
 
