@@ -5,7 +5,7 @@
 # make ui     Prefect's and MLflow's pages on this machine, until Ctrl-C
 # make deploy the scheduled flows of prefect.yaml and a worker for them, until Ctrl-C
 # make bench  measurements against named peers
-# make lint   format, style, types and the rules of who imports whom
+# make lint   format, style, types, the rules of who imports whom, and known weaknesses of pinned packages
 # make docs   the reference of the params, and the pages of docs/ as a site, its links checked
 # make setup  the environment alone      make lock  remake the locks (UPGRADE=1 moves the pins)
 
@@ -51,6 +51,7 @@ lint: setup
 	@ruff check --quiet .
 	@mypy
 	@lint-imports --config pyproject.toml --no-cache --no-logo
+	@python scripts/scan.py
 
 docs: setup
 	@python -m tidemill.project.reference

@@ -26,7 +26,9 @@ class Upstream(Project):
         self.reviews, self.news = folder / "upstream/reviews", folder / "upstream/news"
         write_reviews(self.reviews)
         write_reviews(self.news)
-        moving = [{"from": [str(self.reviews / name)], "sha256": None} for name in ("pos.txt", "neg.txt")]
+        moving = [
+            {"from": [str(self.reviews / name)], "sha256": None, "licence": "MIT"} for name in ("pos.txt", "neg.txt")
+        ]
         quick = REVIEWS | {
             "training": REVIEWS["training"] | {"epochs": 1},
             "gates": {"baseline": None},

@@ -134,6 +134,7 @@ DECIDED = [
     Shown("tidemill review sync"),
     Shown("tidemill audit", "digits"),
     Shown("tidemill audit --repair", "digits", then=SAVE),
+    Shown("tidemill verify models:/digits/3", "provenance"),
     Shown("tidemill reproduce models:/digits/3", "bit"),
     Shown("tidemill retrain", "no"),
     Shown("dvc repro validate@sentiment", "didn't change"),

@@ -27,7 +27,7 @@ def take(archive: Path, member: str) -> None:
     """Fetch one member of an archive whose own hash is right, as `taken`."""
     pin = sha256(archive.read_bytes()).hexdigest()
     members = {"taken": Member(path=member, sha256=PIN)}
-    wanted = Download.model_validate({"from": [str(archive)], "sha256": pin, "members": members})
+    wanted = Download.model_validate({"from": [str(archive)], "sha256": pin, "licence": "MIT", "members": members})
     fetch({"source": [wanted]}, archive.parent / "data")
 
 

@@ -137,7 +137,9 @@ def test_a_member_that_unpacks_to_far_more_than_its_archive_is_refused(
         archive.writestr("wanted", b"a" * 20_000_000)
     pins = [sha256((tmp_path / "a.zip").read_bytes()).hexdigest(), sha256(b"a" * 20_000_000).hexdigest()]
     members = {"taken": {"path": "wanted", "sha256": pins[1]}}
-    wanted = Download.model_validate({"from": [str(tmp_path / "a.zip")], "sha256": pins[0], "members": members})
+    wanted = Download.model_validate(
+        {"from": [str(tmp_path / "a.zip")], "sha256": pins[0], "licence": "MIT", "members": members}
+    )
     refused(lambda: fetch({"source": [wanted]}, tmp_path / "data"), "member 'wanted' of the archive is refused")
     assert not (tmp_path / "data" / "source").exists()
 
@@ -154,7 +156,9 @@ def test_a_download_of_more_than_the_pinned_size_ends_at_once(
         if not said:
             _forget_lengths(monkeypatch)
         addresses = [f"{site.address}/long", f"{site.address}/right"]
-        wanted = Download.model_validate({"from": addresses, "sha256": pin, "size": len(content), "name": "it"})
+        wanted = Download.model_validate(
+            {"from": addresses, "sha256": pin, "licence": "MIT", "size": len(content), "name": "it"}
+        )
         with redirect_stdout(io.StringIO()):
             fetch({"source": [wanted]}, tmp_path / "data")
         assert (tmp_path / "data/source/it").read_bytes() == content

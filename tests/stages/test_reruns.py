@@ -191,6 +191,12 @@ def test_a_change_of_a_file_reruns_what_depends_on_its_folder(project: Path, nam
         assert changed() == ONE_FILE[name]
 
 
+def test_a_change_of_the_sources_reruns_nothing(project: Path) -> None:
+    path = project / "params.yaml"
+    with written(path, path.read_text(encoding="utf-8").replace("licence: MIT", "licence: Apache-2.0")):
+        assert changed() == set()
+
+
 @pytest.mark.parametrize("name", OTHER_FILES)
 def test_a_change_outside_of_the_package_reruns_its_own_stage_at_most(project: Path, name: str) -> None:
     path = project / name

@@ -74,16 +74,36 @@ def reproduce(
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the version's code unasked, though it is not this branch's own.")
     ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="Where its code runs: bwrap (no network, one folder to write to), none, or auto.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train a version again from scratch and compare the weights: 0 reproduced, 3 different, 1 failed."""
     from tidemill.provenance.reproduce import reproduce
+    from tidemill.provenance.sandbox import Wanted
     from tidemill.registry import history
 
     with one_line():
-        found = reproduce(history.find(version), any_environment, folder, _progress, _agreed if trust else _ask)
+        if sandbox not in list(Wanted):
+            raise TidemillError(f"--sandbox {sandbox}: it is one of {', '.join(Wanted)}")
+        confirm, wanted = _agreed if trust else _ask, Wanted(sandbox)
+        found = reproduce(history.find(version), any_environment, folder, _progress, confirm, wanted)
     print(json.dumps(found.document(), indent=2) if as_json else "\n".join(formatting.verdict(found)))
     sys.exit(0 if found.reproduced else DIFFERENT)
+
+
+def verify(version: Address) -> None:
+    """Check all that was signed and decided of a version, without a network; exit code 1 if something is wrong."""
+    from tidemill.registry import champion, verification
+
+    with one_line():
+        entry = champion.resolve(version)
+        found = list(verification.verify(entry))
+    address = f"models:/{entry.name}/{entry.version}"
+    for one in found:
+        print(f"{address}: {'' if one.passed else 'WRONG: '}{one.check}: {one.sentence}")
+    sys.exit(not all(one.passed for one in found))
 
 
 def gc(

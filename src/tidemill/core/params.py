@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from tidemill.core.errors import TidemillError
 
@@ -112,18 +113,34 @@ def _mistake(block: type[BaseModel], detail: dict[str, Any], where: str) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{path}: no such param{nearest(location[-1], _known_names(block, location[:-1]))}"
     if detail["type"] == "missing":
-        return f"{path} is missing (write `{location[-1]}: {{}}` where its defaults will do)"
+        hint = f" (write `{location[-1]}: {{}}` where its defaults will do)" if _is_block(block, location) else ""
+        return f"{path} is missing{hint}"
     return f"{path}: {detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
 
 
 def _known_names(block: type[BaseModel], location: list[str]) -> list[str]:
-    """Names allowed at a place in a block, found by following its fields."""
+    """Names allowed at a place in a block."""
+    return [field.alias or name for kind in _blocks_at(block, location) for name, field in kind.model_fields.items()]
+
+
+def _is_block(block: type[BaseModel], location: list[str]) -> bool:
+    """Whether a param holds further params, be it those of a plug-in."""
+    *outer, name = location
+    kinds = [field.annotation for field in _fields(_blocks_at(block, outer), name)]
+    return any(kind is Any or _blocks(kind) for kind in kinds)
+
+
+def _blocks_at(block: type[BaseModel], location: list[str]) -> list[type[BaseModel]]:
+    """Blocks at a place in a block, found by following its fields."""
     blocks = [block]
     for part in location:
-        fields = [field for kind in blocks for name, field in kind.model_fields.items() if part in (name, field.alias)]
         # an index of a list or the name of a system is no field: what is allowed there is known already
-        blocks = [inner for field in fields for inner in _blocks(field.annotation)] or blocks
-    return [field.alias or name for kind in blocks for name, field in kind.model_fields.items()]
+        blocks = [inner for field in _fields(blocks, part) for inner in _blocks(field.annotation)] or blocks
+    return blocks
+
+
+def _fields(blocks: list[type[BaseModel]], name: str) -> list[FieldInfo]:
+    return [field for kind in blocks for own, field in kind.model_fields.items() if name in (own, field.alias)]
 
 
 def _blocks(annotation: Any) -> list[type[BaseModel]]:

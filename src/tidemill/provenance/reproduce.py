@@ -13,6 +13,7 @@ from tidemill.core.params import flattened, read_yaml
 from tidemill.models.common.networks import CONFIG, WEIGHTS
 from tidemill.provenance import environment, origin, verdict
 from tidemill.provenance.origin import Confirm
+from tidemill.provenance.sandbox import Wanted, choose
 from tidemill.provenance.stages import Log, run_again
 from tidemill.registry.history import Version
 from tidemill.registry.lineage import source_path
@@ -22,7 +23,12 @@ from tidemill.repository.git import git, worktree
 
 
 def reproduce(
-    version: Version, any_environment: bool, folder: Path | None, log: Log, confirm: Confirm = lambda _: False
+    version: Version,
+    any_environment: bool,
+    folder: Path | None,
+    log: Log,
+    confirm: Confirm = lambda _: False,
+    wanted: Wanted = Wanted.AUTO,
 ) -> verdict.Verdict:
     """Train a version again from scratch in a clean worktree, and compare the weights.
 
@@ -33,11 +39,12 @@ def reproduce(
         folder: where to work and leave everything; otherwise a temporary folder.
         log: receives lines of progress, and first whose code will run.
         confirm: whether to run code that is not this branch's own, for the given reasons.
+        wanted: which sandbox its code runs in.
 
     Raises:
         TidemillError: it cannot be reproduced, with the reason.
     """
-    start, then = time.monotonic(), version.lineage
+    start, then, sandbox = time.monotonic(), version.lineage, choose(wanted)
     _check_recorded(then, version.address)
     _check_untracked(then, version.address)
     _check_code(then["code"], version.address)
@@ -53,7 +60,8 @@ def reproduce(
             )
         dvc.share(Path(), made)
         dvc.fetch_outputs(made, tracked(made, then["params"]))
-        entries = run_again(made, version.name, then["device"], log)
+        log(f"{version.address}: runs {sandbox.said}")
+        entries = run_again(made, version.name, then["device"], log, sandbox)
         weights = made / "artifacts" / version.name / "train" / "model" / WEIGHTS
         unlike += _other_device(weights, then, unlike)
         now = sha256_file(weights)
@@ -73,7 +81,7 @@ def reproduce(
         data=read["data"],
         code=read["code"],
         arithmetic=[] if explained else read["arithmetic"] or ["other weights from the same input"],
-        notes=_notes(then),
+        notes=[*_notes(then), f"it ran {sandbox.said}"],
         seconds=round(time.monotonic() - start, 1),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import read_yaml
+from tidemill.provenance.sandbox import Sandbox
 from tidemill.registry import lineage
 from tidemill.repository.dvc import DVC, environment
 
@@ -19,12 +20,13 @@ AGAIN = ("--single-item", "--force", "--no-run-cache", "--no-commit")
 Log = Callable[[str], None]
 
 
-def run_again(folder: Path, system: str, device: str | None, log: Log) -> dict[str, Any]:
+def run_again(folder: Path, system: str, device: str | None, log: Log, sandbox: Sandbox) -> dict[str, Any]:
     """Run the stages from ingest to train in a worktree.
 
     Args:
         device: what the version was trained on; on `cpu`, a GPU is hidden from the training.
         log: receives each line of their output.
+        sandbox: where they run.
 
     Returns:
         Their entries of `dvc.lock`, with hashes of what was read and written this time.
@@ -35,7 +37,7 @@ def run_again(folder: Path, system: str, device: str | None, log: Log) -> dict[s
     addresses = [*_prerequisites(folder), *(f"{stage}@{system}" for stage in STAGES)]
     for number, address in enumerate(addresses, start=1):
         log(f"[{number}/{len(addresses)}] {address}")
-        _run(folder, address, device, log)
+        _run(folder, address, device, log, sandbox)
     return lineage.lock_entries(system, folder / lineage.LOCK)
 
 
@@ -45,13 +47,13 @@ def _prerequisites(folder: Path) -> list[str]:
     return [CHECK] if CHECK in stages else []
 
 
-def _run(folder: Path, address: str, device: str | None, log: Log) -> None:
+def _run(folder: Path, address: str, device: str | None, log: Log, sandbox: Sandbox) -> None:
     command = [*DVC, "--wait-for-lock", "repro", *AGAIN, address]
     last: deque[str] = deque(maxlen=1)
     with subprocess.Popen(
-        command,
+        sandbox.command(command, folder),
         cwd=folder,
-        env=_apart(folder, device),
+        env={**_apart(folder, device), **sandbox.environment(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

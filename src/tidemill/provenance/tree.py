@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tidemill.registry import licences
 from tidemill.registry.history import Version
 from tidemill.registry.lineage import NOT_RECORDED, SCHEMA_VERSION
 from tidemill.tracking.run import as_text
@@ -35,6 +36,7 @@ def _parts(lineage: dict[str, Any]) -> dict[str, list[str]]:
     return {
         "code": _code(lineage["code"]) + _named({"dvc.lock": lineage["dvc"]["lock_sha256"]}),
         "data": _named(lineage["data"]),
+        "licences": _named(licences.by_path(lineage)),
         "params": _params(lineage["params"]),
         "environment": _named(machine | environment["packages"] | environment["locks"]),
         "determinism": _named(promise),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.files import sha256_file
+from tidemill.registry import licences
 from tidemill.registry.documents import check_types, read_object
 from tidemill.registry.lineage_types import Lineage
 from tidemill.repository.git import git
@@ -51,6 +52,7 @@ NOT_RECORDED: dict[str, Any] = {
     "code": {"commit": None, "dirty": None, "diff": None, "untracked": {}, "experiment": None},
     "dvc": {"lock_sha256": None, "stages": {}},
     "data": {},
+    "sources": {},
     "params": {},
     "environment": {
         "locks": {},
@@ -105,6 +107,7 @@ def collect(
         "code": code(),
         "dvc": {"lock_sha256": records and hashlib.sha256(records).hexdigest(), "stages": entries},
         "data": data_hashes(entries, source_path(params)),
+        "sources": licences.sources(params),
         "params": params,
         "environment": environment(),
         "seeds": {"training": training["seed"], "evaluate": evaluation["bootstrap"]["seed"]},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Item(BaseModel):
@@ -19,6 +19,22 @@ class Stage(BaseModel):
     deps: list[Item] = []
     outs: list[Item] = []
     params: dict[str, Any] = {}
+
+
+class Member(BaseModel):
+    """A file taken out of an archive."""
+
+    path: str
+    sha256: str
+
+
+class Download(BaseModel):
+    """An entry of `sources:` in `params.yaml`."""
+
+    from_: list[str] = Field(alias="from")
+    sha256: str | None = None
+    licence: str | None = None
+    members: dict[str, Member] | None = None
 
 
 class Code(BaseModel):
@@ -64,6 +80,7 @@ class Lineage(BaseModel):
     code: Code
     dvc: Dvc
     data: dict[str, str]
+    sources: dict[str, list[Download]]
     params: dict[str, Any]
     environment: Environment
     seeds: dict[str, int]

@@ -12,7 +12,18 @@ import pandas as pd
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json, sha256_file, write_json
 from tidemill.core.tables import blocks, read_table
-from tidemill.registry import champion, checks, comparing, content, lineage, outcome, versions
+from tidemill.registry import (
+    bill_of_materials,
+    champion,
+    checks,
+    comparing,
+    content,
+    licences,
+    lineage,
+    outcome,
+    provenance_statement,
+    versions,
+)
 from tidemill.registry.candidate import Candidate
 from tidemill.registry.package import package
 from tidemill.registry.params import gates
@@ -160,17 +171,21 @@ def _version(client: "MlflowClient", candidate: Candidate) -> "ModelVersion | No
 def _new_version(client: "MlflowClient", candidate: Candidate, run: "Run") -> "ModelVersion":
     """Upload the model with its evaluation and lineage, then create the version with its tags in one call."""
     folder = f"candidate-{candidate.evaluation_sha256[:FOLDER_DIGITS]}"
-    origin = _lineage(candidate, run)
     with TemporaryDirectory() as scratch:
         staged = Path(scratch) / folder
         staged.mkdir()
+        write_json(staged / versions.LINEAGE, _lineage(candidate, run))
+        origin = lineage.read(staged / versions.LINEAGE)
         for document in DOCUMENTS:
             shutil.copyfile(candidate.results / document, staged / document)
-        write_json(staged / versions.LINEAGE, origin)
+        card = (staged / versions.CARD).read_text(encoding="utf-8")
+        (staged / versions.CARD).write_text(licences.with_section(card, origin), encoding="utf-8")
         write_json(staged / versions.PROPOSAL, outcome.proposal())
         _reference(candidate).to_parquet(staged / versions.REFERENCE, index=False)
         examples = next(blocks(candidate.table("test")))
         package(candidate.model, candidate.params["task"], examples, staged / "model")
+        bill_of_materials.write(origin, staged)
+        provenance_statement.write(origin, staged)
         content.sign(staged)
         client.log_artifacts(run.info.run_id, str(staged), folder)
     _ensure_model(client, candidate.name)

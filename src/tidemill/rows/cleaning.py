@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 
 from tidemill.rows.params import Ingest
+from tidemill.rows.personal_data import treated
 from tidemill.rows.splitting import identified, placed, without_copies
 
 
@@ -32,7 +33,13 @@ class Ingested(NamedTuple):
 
 
 def ingested(rows: pd.DataFrame, task: Cleaning, params: Ingest) -> Ingested:
-    """Clean the rows of a source, drop copies, and place each of the others in a split."""
+    """Clean the rows of a source, drop copies, and place each of the others in a split.
+
+    Raises:
+        TidemillError: they hold personal data, and the params say to stop; or as the task's `clean`.
+    """
+    if params.personal_data is not None:
+        rows = treated(rows, params.personal_data)
     rows = task.clean(rows)
     rows = without_copies(identified(rows, task.content(rows)))
     if params.near_duplicates is not None:

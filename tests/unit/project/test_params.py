@@ -1,5 +1,6 @@
 """Mistakes in params.yaml are found before any work, each with its path and the nearest valid name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from ruamel.yaml import YAML
 
 from tests.projects import DIGITS, ROOT
 from tidemill.core.errors import TidemillError
-from tidemill.project.params import load_project, load_system
+from tidemill.core.params import checked
+from tidemill.project.params import Project, load_project, load_system
 
 
 def written(folder: Path, **changes: object) -> Path:
@@ -68,6 +70,25 @@ def test_a_mistake_is_named_with_its_path(tmp_path: Path, changes: dict[str, obj
         load_project(written(tmp_path, **changes))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("licence", "message"),
+    [
+        ({}, "sources.mine.0.licence is missing"),
+        ({"licence": "Free"}, "sources.mine.0.licence: should be an SPDX expression, as `MIT`, or `LicenseRef-`"),
+        ({"licence": ""}, "sources.mine.0.licence: should be an SPDX expression"),
+    ],
+)
+def test_a_source_names_its_licence(tmp_path: Path, licence: dict[str, str], message: str) -> None:
+    download = {"from": ["mine.csv"], "sha256": None, "name": "mine.csv"}
+    with pytest.raises(TidemillError, match=re.escape(message)) as caught:
+        checked(Project, {"sources": {"mine": [download | licence]}, "systems": {}}, "")
+    assert "`licence: {}`" not in str(caught.value)
+    known = checked(
+        Project, {"sources": {"mine": [download | {"licence": "mit or LicenseRef-Own"}]}, "systems": {}}, ""
+    )
+    assert known.sources["mine"][0].licence == "MIT OR LicenseRef-Own"
 
 
 def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def start(project: Path) -> None:
         subprocess.run(["git", *command], cwd=project, check=True)
 
 
-def propose(project: Path, seed: int, wrong: int) -> str:
+def propose(project: Path, seed: int, wrong: int, params: str = PARAMS) -> str:
     """Register a version of drawn weights that gets so many of thirty rows wrong; return its number."""
-    system = write_candidate(project, "bars", PARAMS, seed)
+    system = write_candidate(project, "bars", params, seed)
     folder = project / "artifacts" / "bars"
     test = pd.read_parquet(folder / "ingest" / "test.parquet")
     write_evaluation(folder, system, test, perfect(test, ["0", "1", "2"], wrong))

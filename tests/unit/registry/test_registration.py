@@ -256,7 +256,11 @@ def test_weights_of_a_version_are_a_source_for_the_next(
     monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path / "cache"))
     register(system)
     weights = Path("artifacts/bars/train/model/model.safetensors")
-    pinned = {"from": ["models:/bars/1/artifacts/model/model.safetensors"], "sha256": sha256_file(weights)}
+    pinned = {
+        "from": ["models:/bars/1/artifacts/model/model.safetensors"],
+        "sha256": sha256_file(weights),
+        "licence": "MIT",
+    }
     fetch({"base": [Download.model_validate(pinned)]}, Path("data"))
     assert Path("data/base/model.safetensors").read_bytes() == weights.read_bytes()
     with pytest.raises(TidemillError, match="base: no address provides its file"):

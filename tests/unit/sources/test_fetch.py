@@ -29,12 +29,14 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def a_file(*addresses: str, pin: str = PIN, name: str | None = "file") -> Download:
-    return Download.model_validate({"from": list(addresses), "sha256": pin, "name": name})
+    return Download.model_validate({"from": list(addresses), "sha256": pin, "licence": "MIT", "name": name})
 
 
 def an_archive(address: str, archive: bytes, members: dict[str, tuple[str, bytes]]) -> Download:
     pins = {name: Member(path=path, sha256=sha256(content).hexdigest()) for name, (path, content) in members.items()}
-    return Download.model_validate({"from": [address], "sha256": sha256(archive).hexdigest(), "members": pins})
+    return Download.model_validate(
+        {"from": [address], "sha256": sha256(archive).hexdigest(), "licence": "MIT", "members": pins}
+    )
 
 
 def tarred(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
@@ -264,7 +266,7 @@ address, pin, data, largest = sys.argv[1:]
 if largest != "any":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest), int(largest)))
 try:
-    fetch({"s": [Download.model_validate({"from": [address], "sha256": pin, "name": "file"})]}, Path(data))
+    fetch({"s": [Download.model_validate({"from": [address], "sha256": pin, "licence": "MIT", "name": "file"})]}, Path(data))
 except TidemillError as error:
     sys.exit(str(error))
 """
@@ -379,7 +381,13 @@ def dvc(*arguments: str) -> str:
 
 
 def test_a_file_without_a_hash_is_kept_until_it_is_refreshed(site: Site, tmp_path: Path) -> None:
-    sources = {"news": [Download.model_validate({"from": [site.address + "/news"], "sha256": None, "name": "news"})]}
+    sources = {
+        "news": [
+            Download.model_validate(
+                {"from": [site.address + "/news"], "sha256": None, "licence": "MIT", "name": "news"}
+            )
+        ]
+    }
     news = tmp_path / "data/news/news"
     for content, refresh, expected in ((b"one", False, b"one"), (b"two", False, b"one"), (b"two", True, b"two")):
         site.files["/news"] = content

@@ -43,7 +43,7 @@ def python_index(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def package(address: str, pin: str) -> Download:
-    return Download.model_validate({"from": [address], "sha256": pin, "name": "file"})
+    return Download.model_validate({"from": [address], "sha256": pin, "licence": "MIT", "name": "file"})
 
 
 @pytest.mark.parametrize("content", [SOURCE, WHEEL], ids=["source", "wheel of another machine"])
@@ -117,7 +117,12 @@ def answers(*command: str) -> str:
 
 def fetch_member(folder: Path, address: str, archive: str, path: str, member: str) -> bytes:
     """Fetch one file of a package, both pinned by their SHA-256; return its content."""
-    pinned = {"from": [address], "sha256": archive, "members": {"file": {"path": path, "sha256": member}}}
+    pinned = {
+        "from": [address],
+        "sha256": archive,
+        "licence": "MIT",
+        "members": {"file": {"path": path, "sha256": member}},
+    }
     fetch({"package": [Download.model_validate(pinned)]}, folder / "data")
     return (folder / "data/package/file").read_bytes()
 
