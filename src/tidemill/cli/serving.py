@@ -57,7 +57,10 @@ def ask(
     model: Model,
     values: Annotated[
         list[str],
-        typer.Argument(metavar="VALUE…", help="A text; a picture's file; a question and a text, in this order; or a row of a table as JSON."),
+        typer.Argument(
+            metavar="VALUE…",
+            help="A text; a picture's file; a question and a text, in this order; or a row of a table as JSON.",
+        ),
     ],
     option: Option = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -159,9 +159,7 @@ def _reasons(task: str, trials: Sequence[Trial]) -> list[str]:
     best = halving.winner(task, trials)
     last = halving.ranked(task, [trial for trial in trials if trial.rows == best.rows])
     dropped = [trial for trial in trials if trial.candidate not in {one.candidate for one in last}]
-    head = (
-        f"Chosen by trials, for the best {scoring.of(task).MAIN_METRIC} of validation rows (with a 95 % interval):"
-    )
+    head = f"Chosen by trials, for the best {scoring.of(task).MAIN_METRIC} of validation rows (with a 95 % interval):"
     return [head, *(f"- {halving.line(task, trial)}" for trial in [*last, *dropped])]
 
 

@@ -30,7 +30,9 @@ def described(predictor: Predictor, rows: pd.DataFrame, predictions: pd.DataFram
     columns |= {str(name): _plain(rows[name]) for name in rows if name not in made}
     if predictor.predicts_numbers:
         target = {"target": pd.to_numeric(rows["target"], errors="coerce")} if "target" in rows else {}
-        return pd.DataFrame(columns | {"prediction": predictions["prediction"].astype(float)} | target, index=rows.index)
+        return pd.DataFrame(
+            columns | {"prediction": predictions["prediction"].astype(float)} | target, index=rows.index
+        )
     if "labels" in spec:
         columns["prediction"] = predictions["prediction"].astype(str)
         columns |= {"label": rows["label"].map(as_label)} if "label" in rows else {}
@@ -70,9 +72,7 @@ def _texts(values: "pd.Series[Any]", tokenizer: Any) -> dict[str, Any]:
 def _table(rows: pd.DataFrame, columns: Sequence[Column]) -> dict[str, Any]:
     """Return each column that the model reads, and of numbers also whether one is missing."""
     found = plain(rows, columns)
-    missing = {
-        f"{name}.missing": values.isna().astype(str) for name, values in found.items() if is_number(values)
-    }
+    missing = {f"{name}.missing": values.isna().astype(str) for name, values in found.items() if is_number(values)}
     return {name: values if is_number(values) else values.fillna("") for name, values in found.items()} | missing
 
 

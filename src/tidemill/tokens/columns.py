@@ -171,9 +171,9 @@ def category_values(columns: Sequence[Column]) -> list[list[str]]:
 def plain(rows: pd.DataFrame, columns: Sequence[Column]) -> dict[str, "pd.Series[Any]"]:
     """Return each column as numbers or categories that can be compared as distributions; a date as days since 1970."""
     return {
-        str(column["name"]): cells.categories(rows[column["name"]])
+        str(column["name"]): cells.categories(rows[str(column["name"])])
         if column["kind"] == "category"
-        else pd.Series(_single(rows[column["name"]], column["kind"]), rows.index)
+        else pd.Series(_single(rows[str(column["name"])], column["kind"]), rows.index)
         for column in columns
     }
 
@@ -188,13 +188,13 @@ def _kind(values: "pd.Series[Any]", forced: bool) -> str:
 def _single(values: "pd.Series[Any]", kind: str) -> NDArray[np.float64]:
     """Return numbers (B,); of dates, the days since 1970."""
     if kind == "number":
-        return cells.numbers(values).to_numpy(np.float64)
+        return np.asarray(cells.numbers(values), np.float64)
     days = (cells.dates(values) - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    return days.to_numpy(np.float64)
+    return np.asarray(days, np.float64)
 
 
 def _scaled(rows: pd.DataFrame, column: Column) -> list[NDArray[np.float64]]:
-    values = rows[column["name"]]
+    values = rows[str(column["name"])]
     single = _single(values, column["kind"])
     scaled = np.clip((single - column["mean"]) / column["deviation"], -FARTHEST, FARTHEST)
     return [scaled] if column["kind"] == "number" else [scaled, *_cyclic(cells.dates(values))]
@@ -208,7 +208,7 @@ def _cyclic(dates: "pd.Series[pd.Timestamp]") -> list[NDArray[np.float64]]:
 
 
 def _codes(rows: pd.DataFrame, column: Column) -> NDArray[np.int64]:
-    values = cells.categories(rows[column["name"]])
+    values = cells.categories(rows[str(column["name"])])
     codes = pd.Index(column["values"], dtype="str").get_indexer(pd.Index(values)) + OTHER + 1
     codes[codes <= OTHER] = OTHER
     codes[values.isna().to_numpy()] = WITHOUT

@@ -56,7 +56,9 @@ class Trees(nn.Module):
 
     def put(self, booster: "Booster", trees: int) -> None:
         """Take the first trees of each output of a booster."""
-        self._hold(torch.frombuffer(bytearray(booster.model_to_string(num_iteration=trees).encode()), dtype=torch.uint8))
+        self._hold(
+            torch.frombuffer(bytearray(booster.model_to_string(num_iteration=trees).encode()), dtype=torch.uint8)
+        )
 
     @cached_property
     def booster(self) -> "Booster":
@@ -73,7 +75,7 @@ class Trees(nn.Module):
         """Take a text of any length, where torch expects the one that is here."""
         if (text := state.get(f"{prefix}text")) is not None:
             self._hold(text.clone())
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def table(numbers: NDArray[Any], categories: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,6 +13,9 @@ from tidemill.core.spec import Spec
 from tidemill.tasks.common.encoding import encode_labels
 from tidemill.tokens.ngrams import WORD
 
+LINEAR_SIDE = 32
+"""Height and width, in pixels, that a linear model of pictures sees at most: more add little and cost much."""
+
 
 class BaselinesPart(Protocol):
     """What `tasks/<task>/baselines.py` defines."""
@@ -62,8 +65,8 @@ def linear_pixels(
     Args:
         pixels: takes rows, returns their pixels (B, H, W, C).
     """
-    features = _scaled(pixels(train))
-    return _logistic(features, train, _scaled(pixels(test)), test, spec, penalty=1.0, steps=30)
+    features = scaled(pixels(train))
+    return _logistic(features, train, scaled(pixels(test)), test, spec, penalty=1.0, steps=30)
 
 
 def linear_columns(train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> pd.DataFrame:
@@ -106,7 +109,13 @@ def numbers(test: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame({"id": test["id"], "target": test["target"], "prediction": predicted, "confidence": np.nan})
 
 
-def _scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def linear_shape(spec: Spec) -> list[int]:
+    """Return the shape that a linear model of pictures sees."""
+    height, width, channels = spec["shape"]
+    return [min(height, LINEAR_SIDE), min(width, LINEAR_SIDE), channels]
+
+
+def scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return pixels (B, H, W, C) as values (B, H * W * C) from 0 to 1."""
     flat = pixels.reshape(len(pixels), -1).astype(np.float32)
     flat /= 255

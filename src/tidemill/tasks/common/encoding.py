@@ -273,3 +273,45 @@ def encode_number(rows: pd.DataFrame, spec: Spec) -> np.ndarray:
     """Return the targets in standard deviations from the mean, float32 (B,)."""
     target = spec["target"]
     return ((rows["target"].to_numpy(np.float64) - target["mean"]) / target["deviation"]).astype(np.float32)
+
+
+class TokenizePictures(Params):
+    """How a picture becomes pixels."""
+
+    size: list[int] = Field(default=[224, 224], min_length=2, max_length=2)
+    """Height and width in pixels; a picture of another size is scaled, and its edges are cut where its sides differ."""
+    channels: Literal[1, 3] = 3
+    """1 for grey; 3 for red, green and blue."""
+    preprocessor: PinnedFile | None = None
+    """Folder or hub id with the `preprocessor_config.json` of a checkpoint, which then decides size, cut, resampling and,
+    for the model `transformers`, mean and deviation, in three channels: `size` and `channels` do not count."""
+
+
+def specify_pictures(params: TokenizePictures) -> Spec:
+    """Return the part of a spec that pictures take: height, width, channels, and how a preprocessor prepares them.
+
+    Raises:
+        TidemillError: the preprocessor is missing, is not the pinned one, or does more than to scale pictures and their
+            values.
+    """
+    from tidemill.tokens import preprocessors
+
+    if params.preprocessor is None:
+        return {"shape": [*params.size, params.channels]}
+    document = preprocessors.read(params.preprocessor)
+    preprocessor = preprocessors.of(document)
+    mean, deviation = preprocessor.normalisation()
+    return {"shape": preprocessor.shape(), "preprocessor": document, "mean": mean, "deviation": deviation}
+
+
+def encode_pictures(rows: pd.DataFrame, spec: Spec) -> dict[str, Any]:
+    """Return `pixels`, uint8 (B, H, W, C).
+
+    Raises:
+        ValueError: a picture cannot be read.
+    """
+    from tidemill.tokens import preprocessors
+    from tidemill.tokens.pixels import stacked
+
+    preprocessor = preprocessors.of(spec["preprocessor"]) if "preprocessor" in spec else None
+    return {"pixels": stacked(rows["image"], spec["shape"], preprocessor)}

@@ -118,12 +118,16 @@ def clean_target(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if "target" not in rows:
         named = ", ".join(str(name) for name in rows if name not in (*NOT_INPUTS, "label"))
-        raise TidemillError(f"no column is called target: name the one to be predicted in source.columns; it has {named}")
+        raise TidemillError(
+            f"no column is called target: name the one to be predicted in source.columns; it has {named}"
+        )
     found = cells.typed(rows["target"])
     usable = rows["reason"].isna()
     if not pd.api.types.is_float_dtype(found.values):
         example = found.values[usable].dropna().iloc[0]
-        raise TidemillError(f"the target is to be a number, but it is {example!r}: is source.columns.target the right one?")
+        raise TidemillError(
+            f"the target is to be a number, but it is {example!r}: is source.columns.target the right one?"
+        )
     reason = rows["reason"].mask(usable & found.values.isna(), "no target")
     reason = reason.mask(usable & found.unreadable, [f"the target {value!r} is no number" for value in rows["target"]])
     known = found.values[reason.isna()]

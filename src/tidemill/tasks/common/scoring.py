@@ -31,7 +31,9 @@ LABEL_MEANINGS: dict[str, Meaning] = {
     "f1": Meaning("harmonic mean of precision and recall; mean over the classes"),
     "lowest_recall": Meaning("recall of the class with the lowest one"),
     "calibration_error": Meaning(CALIBRATION_ERROR, higher_is_better=False),
-    "log_loss": Meaning("mean negative log-likelihood of the actual labels, in nats; 0 is best", higher_is_better=False),
+    "log_loss": Meaning(
+        "mean negative log-likelihood of the actual labels, in nats; 0 is best", higher_is_better=False
+    ),
 }
 
 

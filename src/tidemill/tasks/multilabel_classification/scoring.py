@@ -24,7 +24,9 @@ MEANINGS = {
     "hamming_loss": Meaning("share of wrong decisions, one for each row and label; 0 is best", higher_is_better=False),
     "lowest_recall": Meaning("recall of the label with the lowest one"),
     "calibration_error": Meaning(common.CALIBRATION_ERROR, higher_is_better=False),
-    "log_loss": Meaning("mean negative log-likelihood of the actual labels of a row, in nats; 0 is best", higher_is_better=False),
+    "log_loss": Meaning(
+        "mean negative log-likelihood of the actual labels of a row, in nats; 0 is best", higher_is_better=False
+    ),
 }
 
 

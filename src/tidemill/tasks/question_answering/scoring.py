@@ -19,7 +19,9 @@ from tidemill.tasks.common import scoring as common
 
 MAIN_METRIC = "f1"
 MEANINGS = {
-    "f1": Meaning("words that prediction and answer share: harmonic mean of precision and recall, as SQuAD counts them"),
+    "f1": Meaning(
+        "words that prediction and answer share: harmonic mean of precision and recall, as SQuAD counts them"
+    ),
     "exact_match": Meaning("share of predictions that are an accepted answer but for case, punctuation and articles"),
     "calibration_error": Meaning(common.CALIBRATION_ERROR, higher_is_better=False),
     "no_answer_accuracy": Meaning("share of questions predicted rightly to have an answer in the text, or none"),

@@ -13,11 +13,17 @@ from tidemill.tasks.common import scoring as common
 
 MAIN_METRIC = "compression"
 MEANINGS = {
-    "compression": Meaning("8 bits over the bits per byte: how many times smaller the texts become, coded by the model's "
-    "probabilities"),
-    "bits_per_byte": Meaning("bits it takes to code a byte of text by the model's probabilities; 0 is best", higher_is_better=False),
-    "perplexity": Meaning("number of equally likely tokens that the model is as uncertain about; 1 is best, and it depends on the "
-    "tokenizer", higher_is_better=False),
+    "compression": Meaning(
+        "8 bits over the bits per byte: how many times smaller the texts become, coded by the model's probabilities"
+    ),
+    "bits_per_byte": Meaning(
+        "bits it takes to code a byte of text by the model's probabilities; 0 is best", higher_is_better=False
+    ),
+    "perplexity": Meaning(
+        "number of equally likely tokens that the model is as uncertain about; 1 is best, and it depends on the "
+        "tokenizer",
+        higher_is_better=False,
+    ),
 }
 
 is_same = common.equal

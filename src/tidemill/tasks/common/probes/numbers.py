@@ -32,17 +32,15 @@ def of_params(params: ProbeParams, change: Change, same_numbers: Passed) -> Prob
         TidemillError: it is about something else than `prediction`.
     """
     if params.changes:
-        return Probe(
-            params.name, "direction", "another number", change, predict, lambda *found: ~same_numbers(*found)
-        )
+        return Probe(params.name, "direction", "another number", change, predict, lambda *found: ~same_numbers(*found))
     if params.kind == "invariance":
         return same(params.name, change, same_numbers)
     known_target(params, PREDICTION)
     sign, expects = (1, "a higher number") if params.raises else (-1, "a lower number")
 
     def moved(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
-        gone = sign * (after["prediction"].astype(float) - before["prediction"].astype(float))
-        return gone > 0
+        old, new = (table["prediction"].to_numpy(np.float64) for table in (before, after))
+        return pd.Series(sign * (new - old) > 0, index=changed.index)
 
     return Probe(params.name, "direction", expects, change, predict, moved)
 
