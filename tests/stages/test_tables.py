@@ -142,6 +142,7 @@ def test_a_version_is_asked_in_batches_on_the_command_line_and_through_mlflow(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import mlflow
+
     from tidemill.serving import batch, monitoring, typed_row
     from tidemill.serving.loading import load
     from tidemill.serving.params import Monitor
