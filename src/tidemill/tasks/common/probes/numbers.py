@@ -57,4 +57,5 @@ def unchanged(is_same: IsSame) -> Passed:
 
 
 def _is_finite(changed: Rows, before: Rows, after: Rows) -> "pd.Series[bool]":
-    return pd.Series(np.isfinite(after["prediction"].astype(float)), index=after.index)
+    finite = np.isfinite(after["prediction"].to_numpy(np.float64))
+    return pd.Series(finite, index=after.index, dtype=bool)
