@@ -1,5 +1,6 @@
 """Growing trees until those of the validation rows are no better, on one thread: the same trees each time."""
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,17 @@ def solve(
     fitted = _dataset(train)
     measured = fitted.create_valid(*_rows(valid))
     for leaves in params.leaves:
-        found = lightgbm.train(
-            {**objective, **_params(params, leaves, seed)},
-            fitted,
-            num_boost_round=params.trees,
-            valid_sets=[measured],
-            callbacks=[lightgbm.early_stopping(params.patience, verbose=False)],
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".*Reference Dataset.*"
+            )  # validation rows are binned as those of training
+            found = lightgbm.train(
+                {**objective, **_params(params, leaves, seed)},
+                fitted,
+                num_boost_round=params.trees,
+                valid_sets=[measured],
+                callbacks=[lightgbm.early_stopping(params.patience, verbose=False)],
+            )
         network.put(found, found.best_iteration)
         yield {"leaves": float(leaves), "trees": float(found.best_iteration)}
 
