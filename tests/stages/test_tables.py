@@ -164,7 +164,7 @@ def test_a_version_is_asked_in_batches_on_the_command_line_and_through_mlflow(
     row = table.drop(columns="progression").iloc[5]
     typed = typed_row.row(loaded.predictor, [json.dumps(row.to_dict())])
     assert loaded.predictor.predict(typed)["prediction"].iloc[0] == pytest.approx(written["prediction"].iloc[5])
-    served = mlflow.pyfunc.load_model("models:/diabetes@challenger").predict(pd.DataFrame([row]))
+    served = mlflow.pyfunc.load_model(str(loaded.version.source)).predict(pd.DataFrame([row]))
     assert served["prediction"].iloc[0] == pytest.approx(written["prediction"].iloc[5])
 
     heavier = table.assign(bmi=table["bmi"] + 0.1, progression=table["progression"])
