@@ -156,10 +156,11 @@ def _whole(best: Trial, winner: Candidate, tried: dict[str, Block], rows: int) -
 
 
 def _reasons(task: str, trials: Sequence[Trial]) -> list[str]:
-    best = halving.winner(task, trials)
+    best, main = halving.winner(task, trials), scoring.of(task).MAIN_METRIC
+    wanted = "highest" if scoring.sign(task, main) > 0 else "lowest"
     last = halving.ranked(task, [trial for trial in trials if trial.rows == best.rows])
     dropped = [trial for trial in trials if trial.candidate not in {one.candidate for one in last}]
-    head = f"Chosen by trials, for the best {scoring.of(task).MAIN_METRIC} of validation rows (with a 95 % interval):"
+    head = f"Chosen by trials, for the {wanted} {main} of validation rows (with a 95 % interval):"
     return [head, *(f"- {halving.line(task, trial)}" for trial in [*last, *dropped])]
 
 

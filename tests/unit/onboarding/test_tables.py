@@ -76,10 +76,9 @@ def test_trees_a_linear_model_and_a_perceptron_are_tried_and_the_best_is_written
         (people().assign(survived=1), "table-classification", "all 300 rows have the label"),
         (people(10), "table-classification", "none of .* rows is left"),
         (pd.concat([people(1)] * 50), "table-classification", "all 50 rows have the label"),
-        (people()[["survived", "name"]], None, "no task fits|none of"),
-        (people().assign(price="dear").drop(columns="survived"), "table-regression", "table_regression needs a column"),
+        (people()[["name", "sex"]], "table-regression", "table_regression needs a column"),
     ],
-    ids=["one class", "ten rows", "all copies", "nothing but names", "no number"],
+    ids=["one class", "ten rows", "all copies", "no number"],
 )
 def test_what_cannot_be_learned_is_one_line(folder: Path, table: pd.DataFrame, task: str | None, message: str) -> None:
     table.to_csv("table.csv", index=False)
