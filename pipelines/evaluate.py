@@ -63,7 +63,7 @@ def _results(name: str, task: str, params: Evaluate) -> Results:
             "probes": [one.result for one in probed],
         },
         rows=rows,
-        inputs=predictor.rows.INPUTS,
+        inputs=predictor.inputs,
         predictions=predictions,
         plots=scoring.of(task).plots(predictions, predictor.spec),
         curves=pd.read_csv(artifacts(name, "train") / "curves.csv"),

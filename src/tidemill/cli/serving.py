@@ -57,7 +57,10 @@ def ask(
     model: Model,
     values: Annotated[
         list[str],
-        typer.Argument(metavar="VALUE…", help="A text; a picture's file; or a question and a text, in this order."),
+        typer.Argument(
+            metavar="VALUE…",
+            help="A text; a picture's file; a question and a text, in this order; or a row of a table as JSON.",
+        ),
     ],
     option: Option = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -75,7 +78,11 @@ def ask(
             print()
             return
         found = predictor.predict(row, **options).iloc[0].to_dict()
-    text = f"{found['prediction'] or '(no answer)'}  ({found['confidence']:.0%} sure)"
+    if predictor.predicts_numbers:
+        found = {"prediction": float(found["prediction"])}
+        text = f"{found['prediction']:.6g}"
+    else:
+        text = f"{found['prediction'] or '(no answer)'}  ({found['confidence']:.0%} sure)"
     print(json.dumps(found, ensure_ascii=False, default=_plain) if as_json else text)
 
 

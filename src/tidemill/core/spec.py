@@ -2,11 +2,12 @@
 
 from typing import Any, Literal, TypedDict
 
-Input = Literal["tokens", "n-grams", "token windows", "pixels"]
-"""Token ids (B, T); n-grams and their weights (B, T); windows of a question and a context; or values (B, C, H, W) from 0
-to 1."""
-Output = Literal["labels", "span", "next token"]
-"""Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary)."""
+Input = Literal["tokens", "n-grams", "token windows", "pixels", "columns"]
+"""Token ids (B, T); n-grams and their weights (B, T); windows of a question and a context; values (B, C, H, W) from 0
+to 1; or numbers (B, N), NaN where one is missing, and the codes of categories (B, C)."""
+Output = Literal["labels", "span", "next token", "number"]
+"""Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary); or a number
+(B, 1), in standard deviations of the training rows from their mean."""
 Kind = tuple[Input, Output]
 """What a task asks of a model. A model lists the kinds that it can do as `ACCEPTS`."""
 
@@ -52,6 +53,12 @@ class Spec(TypedDict, total=False):
     """Tokens of the longest answer."""
     may_be_none: bool
     """Whether some questions have no answer."""
+    columns: list[dict[str, Any]]
+    """How each column of a table is encoded: `name`, `kind`, and what was fitted to the training rows."""
+    constant: list[str]
+    """Columns of the training rows that tell none of them apart, which no model reads."""
+    target: dict[str, float]
+    """`mean` and `deviation` of the number to be predicted."""
     tokenize: dict[str, Any]
     """Params of the tokenize stage."""
     splits: dict[str, Any]

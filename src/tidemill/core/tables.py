@@ -8,6 +8,8 @@ import pandas as pd
 from tidemill.core.errors import TidemillError
 
 SPLITS = ("train", "valid", "test")
+NOT_INPUTS = ("id", "row", "split", "reason", "kept")
+"""Columns that ingesting adds, beside those of the source."""
 BLOCK = 1024
 """Rows in memory at once where a table is streamed."""
 BUFFER = 2**20

@@ -39,4 +39,5 @@ def _shown(results: Results) -> dict[str, Any]:
         "verdict": verdict(results),
         "weakest": weakest,
         "remembered": membership.named(results.evaluation["membership"]),
+        "worst_first": results.sign < 0,
     }

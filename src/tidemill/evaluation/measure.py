@@ -58,13 +58,15 @@ class Measure:
         return overall, by_class
 
     def _differences(self, predictions: pd.DataFrame, baselines: dict[str, pd.DataFrame]) -> dict[str, Interval]:
-        """Measure the main metric of the model minus that of each baseline."""
+        """Measure how much better the main metric of the model is than that of each baseline."""
         ours = task_scoring.metrics(self.task, predictions, self.spec)
         theirs = {name: task_scoring.metrics(self.task, table, self.spec) for name, table in baselines.items()}
         metric, rows = self.scoring.MAIN_METRIC, len(predictions)
+        better_first = task_scoring.sign(self.task, metric) > 0
+        pairs = {name: (ours, other) if better_first else (other, ours) for name, other in theirs.items()}
         return {
-            f"difference_to_{name}": paired_difference(ours, other, metric, rows, self.bootstrap)
-            for name, other in theirs.items()
+            f"difference_to_{name}": paired_difference(*pair, metric, rows, self.bootstrap)
+            for name, pair in pairs.items()
         }
 
     def _slices(self, rows: pd.DataFrame, predictions: pd.DataFrame) -> list[dict[str, Any]]:

@@ -36,8 +36,8 @@ STYLE: Any = {
 
 
 def draw(name: str, table: pd.DataFrame) -> str:
-    """Draw a plot of a task by its name: a confusion matrix, a calibration, or the second column over the first."""
-    kinds = {"confusion": confusion, "calibration": calibration}
+    """Draw a plot of a task by its name: a confusion matrix, a calibration, predicted numbers, or the second column over the first."""
+    kinds = {"confusion": confusion, "calibration": calibration, "predicted": predicted, "residuals": residuals}
     return kinds[name](table) if name in kinds else relation(table)
 
 
@@ -118,6 +118,34 @@ def relation(table: pd.DataFrame) -> str:
     axes.scatter(table[across], table[up], s=12, color=ACCENT, alpha=0.6)
     axes.set(xlabel=across.replace("_", " "), ylabel=up.replace("_", " "))
     return _svg(figure, f"{up} over {across}, {len(table)} rows")
+
+
+def predicted(table: pd.DataFrame) -> str:
+    """Draw the predicted over the actual number; a right prediction lies on the diagonal.
+
+    Args:
+        table: Columns actual and predicted, one row an example.
+    """
+    figure, axes = _axes(4.6, 4.2)
+    ends = [table.to_numpy().min(), table.to_numpy().max()]
+    axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--")
+    axes.scatter(table["actual"], table["predicted"], s=12, color=ACCENT, alpha=0.6)
+    axes.set(xlabel="actual", ylabel="predicted")
+    correlation = table["actual"].corr(table["predicted"])
+    return _svg(figure, f"predicted over actual, {len(table)} rows, correlation {correlation:.3f}")
+
+
+def residuals(table: pd.DataFrame) -> str:
+    """Draw how far each actual number is above its prediction, over the prediction.
+
+    Args:
+        table: Columns predicted and residual, one row an example.
+    """
+    figure, axes = _axes(4.6, 4.2)
+    axes.axhline(0, color=QUIET, linewidth=1, linestyle="--")
+    axes.scatter(table["predicted"], table["residual"], s=12, color=ACCENT, alpha=0.6)
+    axes.set(xlabel="predicted", ylabel="actual minus predicted")
+    return _svg(figure, f"residuals over predictions, {len(table)} rows, deviation {table['residual'].std():.3g}")
 
 
 def _curve(table: pd.DataFrame, name: str) -> str:

@@ -55,7 +55,7 @@ class _Predictions:
     """Predictions for rows, computed once for each content: most other forms of a text are the same to a model."""
 
     def __init__(self, predictor: "Predictor") -> None:
-        self.predictor, self.inputs = predictor, list(predictor.rows.INPUTS)
+        self.predictor, self.inputs = predictor, list(predictor.inputs)
         self.known: dict[tuple[Any, ...], Any] = {}
 
     def of(self, probe: "Probe", rows: Rows) -> Rows:

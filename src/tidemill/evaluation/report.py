@@ -15,6 +15,14 @@ EXAMPLES = 12
 MATRIX_CLASSES = 20
 """Classes up to which a confusion matrix can be read."""
 TABLE_CLASSES = 50
+EXPLAINED = {
+    "words": "The features that speak most for each label: how much one raises its logit, in a text that is made of nothing "
+    "else.",
+    "columns": "How much each column adds to what is predicted: for a standard deviation of a number, or a category that "
+    "is there.",
+    "gain": "The share of each column in what the trees have taken from the training loss.",
+}
+"""What a weight is, by the kind of the features."""
 BLANK = "␣"
 CHARACTERS = 600
 """Characters of a text shown."""
@@ -60,6 +68,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "probes": _probes(results),
         "remembered": membership.named(results.evaluation["membership"]),
         "explanation": _explanation(results.explanation),
+        "explained": EXPLAINED.get(next(iter(results.explanation["kind"]), ""), EXPLAINED["words"]),
     }
 
 
@@ -79,7 +88,7 @@ def _compared(results: Results) -> dict[str, dict[str, float]]:
     metric = results.evaluation["main_metric"]
     measured = results.evaluation["baselines"].items()
     baselines = {f"{name} baseline": found[metric] for name, found in measured if metric in found}
-    best_first = sorted(baselines.items(), key=lambda item: -item[1]["value"])
+    best_first = sorted(baselines.items(), key=lambda item: -results.sign * item[1]["value"])
     return {results.system: results.main} | dict(best_first)
 
 
@@ -144,7 +153,7 @@ def _example(results: Results, row: dict[str, Any]) -> dict[str, Any]:
         "origin": row.get("row", row["id"]),
         "texts": [(name, _shortened(str(value))) for name, value in shown if not isinstance(value, bytes)],
         "pictures": [_picture(value) for _, value in shown if isinstance(value, bytes)],
-        **{name: row.get(name) for name in ("label", "prediction", "confidence", "loss")},
+        **{name: row.get(name) for name in ("label", "target", "prediction", "confidence", "loss")},
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tidemill.core.intervals import Interval
+from tidemill.core.meaning import Meaning
 
 EXPLANATION = ["label", "kind", "feature", "weight"]
 
@@ -16,7 +17,7 @@ EXPLANATION = ["label", "kind", "feature", "weight"]
 class Results:
     """Everything an evaluation found out about a model, from its data to its mistakes."""
 
-    meanings: dict[str, str]
+    meanings: dict[str, Meaning]
     """What each metric means."""
     evaluation: dict[str, Any]
     """Content of `evaluation.json`."""
@@ -80,6 +81,11 @@ class Results:
         return found
 
     @property
+    def sign(self) -> int:
+        """1 if a higher value of the main metric is the better one, otherwise -1."""
+        return self.meanings[self.evaluation["main_metric"]].sign
+
+    @property
     def has_labels(self) -> bool:
         """Whether a prediction is right or wrong, and not just more or less likely."""
         return "label" in self.predictions and bool(self.predictions["label"].notna().any())
@@ -136,7 +142,7 @@ def verdict(results: Results) -> str:
 
 
 def differences(evaluation: dict[str, Any]) -> dict[str, Interval]:
-    """Return the main metric of the model minus that of each baseline that has it, by the baseline's name."""
+    """Return how much better the model's main metric is than that of each baseline that has it, by the baseline's name."""
     return {name: evaluation[key] for name in evaluation["baselines"] if (key := f"difference_to_{name}") in evaluation}
 
 

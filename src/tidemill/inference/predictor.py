@@ -46,6 +46,7 @@ class Predictor:
         self.spec: Spec = self.config["spec"]
         self.task: str = self.config["task"]
         self.rows = rows.of(self.task)
+        self.inputs = rows.inputs(self.task, self.spec)
         self.encoding = encoding.of(self.task)
         self.prediction = prediction.of(self.task)
         self.network = _read_network(self.folder, self.config)
@@ -80,7 +81,7 @@ class Predictor:
             TidemillError: a value cannot be read.
         """
         try:
-            encoded = self.encoding.encode(rows[list(self.rows.INPUTS)], self.tokenizer, self.spec)
+            encoded = self.encoding.encode(rows[list(self.inputs)], self.tokenizer, self.spec)
         except (ValueError, TypeError) as error:
             raise TidemillError(f"the input cannot be read: {error}") from error
         return self.predict_encoded(MemoryShards(encoded)).set_index(rows.index)
@@ -105,6 +106,11 @@ class Predictor:
         return None if explain is None else explain(self.network, self.tokenizer, self.spec)
 
     @property
+    def predicts_numbers(self) -> bool:
+        """Whether a prediction is a number, which has no confidence."""
+        return self.encoding.KINDS[0][1] == "number"
+
+    @property
     def streams(self) -> bool:
         """Whether `stream` can yield a prediction piece by piece."""
         return self.prediction.stream is not None
@@ -117,7 +123,7 @@ class Predictor:
         """
         if self.prediction.stream is None:
             raise TidemillError(f"{self.task} predicts all at once: there is nothing to stream")
-        [text] = self._normalised(rows)[self.rows.INPUTS[0]]
+        [text] = self._normalised(rows)[self.inputs[0]]
         yield from self.prediction.stream(self.network, self._tokenizer, text, self.spec, self.options(options))
 
     def options(self, values: dict[str, Any]) -> Params | None:
@@ -148,8 +154,8 @@ class Predictor:
 
     def _normalised(self, rows: pd.DataFrame | list[Any] | np.ndarray) -> pd.DataFrame:
         if not isinstance(rows, pd.DataFrame):
-            rows = pd.DataFrame({self.rows.INPUTS[0]: list(rows)})
-        missing = [name for name in self.rows.INPUTS if name not in rows]
+            rows = pd.DataFrame({self.inputs[0]: list(rows)})
+        missing = [name for name in self.inputs if name not in rows]
         if missing:
             raise TidemillError(f"the input has no column {missing[0]!r}; it has: {', '.join(map(str, rows.columns))}")
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Output, Spec
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 OUTPUT: Output = "labels"
 TARGETS = ("label",)
-MEANING = "correlation of predicted and actual classes; 1 is best, 0 is guessing"
+MEANING = Meaning("correlation of predicted and actual classes; 1 is best, 0 is guessing")
 
 
 def measure(predictions: pd.DataFrame, spec: Spec) -> "Callable[[NDArray[np.int64]], float]":

@@ -24,7 +24,7 @@ def guessed_task(inspected: Inspected) -> tuple[str, str]:
     parts = {task: proposal.of(task) for task in plugins.names("tasks")}
     for task in sorted(parts, key=lambda task: -parts[task].PRIORITY):
         found = {column: _found(column, inspected.rows, []) for column in parts[task].COLUMNS}
-        if all(found[column] for column in found if column.needed):
+        if all(found[column] for column in found if column.needed) and parts[task].suits(inspected.rows):
             named = ", ".join(repr(name) for name in found.values() if name)
             return task, f"guessed from the columns {named} (choose another with --task)"
     raise TidemillError(f"{inspected.source.path}: no task fits the columns {', '.join(_theirs(inspected.rows))}")

@@ -143,8 +143,10 @@ def _ingested(found: Findings, candidate: Candidate) -> Rows:
 def _gates(task: str, best: Trial, trivial: float) -> Block:
     """Return a threshold that the trial passed with all of its interval, if a trivial model would not."""
     main = scoring.of(task).MAIN_METRIC
-    lowest = math.floor(100 * best.metrics[main]["low"]) / 100
-    return {"thresholds": {main: lowest}} if lowest > trivial else {}
+    sign = scoring.sign(task, main)
+    worst = best.metrics[main]["low" if sign > 0 else "high"]
+    limit = sign * math.floor(100 * sign * worst) / 100
+    return {"thresholds": {main: limit}} if sign * limit > sign * trivial else {}
 
 
 def _whole(best: Trial, winner: Candidate, tried: dict[str, Block], rows: int) -> float:
@@ -154,12 +156,11 @@ def _whole(best: Trial, winner: Candidate, tried: dict[str, Block], rows: int) -
 
 
 def _reasons(task: str, trials: Sequence[Trial]) -> list[str]:
-    best = halving.winner(task, trials)
+    best, main = halving.winner(task, trials), scoring.of(task).MAIN_METRIC
+    wanted = "highest" if scoring.sign(task, main) > 0 else "lowest"
     last = halving.ranked(task, [trial for trial in trials if trial.rows == best.rows])
     dropped = [trial for trial in trials if trial.candidate not in {one.candidate for one in last}]
-    head = (
-        f"Chosen by trials, for the highest {scoring.of(task).MAIN_METRIC} of validation rows (with a 95 % interval):"
-    )
+    head = f"Chosen by trials, for the {wanted} {main} of validation rows (with a 95 % interval):"
     return [head, *(f"- {halving.line(task, trial)}" for trial in [*last, *dropped])]
 
 

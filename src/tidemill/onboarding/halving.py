@@ -59,7 +59,8 @@ def halve(
 def ranked(task: str, trials: Sequence[Trial]) -> list[Trial]:
     """Return trials of one round, the best by the task's main metric first; of equals, the one named first."""
     main = scoring.of(task).MAIN_METRIC
-    return sorted(trials, key=lambda trial: -trial.metrics[main]["value"])
+    sign = scoring.sign(task, main)
+    return sorted(trials, key=lambda trial: -sign * trial.metrics[main]["value"])
 
 
 def winner(task: str, trials: Sequence[Trial]) -> Trial:

@@ -132,6 +132,8 @@ def with_plugins(where: str, system: System) -> System:
     _check_fit(task, part.KINDS, part.kind(tokenize), model, where)
     if system.training.privacy is not None:
         _check_private(part.kind(tokenize), model, where)
+    if system.training.loss is not None and learning.of(task).LOSSES is None:
+        raise TidemillError(f"{PARAMS_FILE}: {where}.training.loss: {task} predicts no numbers; write null")
     return system.model_copy(
         update={
             "source": _source(system.source, where),

@@ -12,6 +12,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.intervals import Interval
 from tidemill.core.params import nearest
 from tidemill.registry.params import Gates
+from tidemill.tasks.common import scoring
 from tidemill.tracking import tags
 
 PROBE = "probe."
@@ -55,18 +56,21 @@ def validated(validation: Mapping[str, Any]) -> Check:
     return Check("validation_passed", bool(validation["success"]) and not broken, float(broken), 0.0, sentence)
 
 
-def not_worse(metric: str, difference: Interval, gates: Gates, champion: str) -> Check:
+def not_worse(metric: str, difference: Interval, sign: int, gates: Gates, champion: str) -> Check:
     """Check that the candidate is not worse than the champion by more than the margin.
 
-    A test of non-inferiority: the whole confidence interval of the difference, candidate minus champion, must lie
-    above minus the margin. A difference that may as well be noise does not pass a margin of 0.
+    A test of non-inferiority: the whole confidence interval of the gain, candidate minus champion, must lie above minus
+    the margin. A gain that may as well be noise does not pass a margin of 0.
+
+    Args:
+        sign: 1 if a higher value of the metric is the better one, otherwise -1: the gain is champion minus candidate.
     """
-    passed = difference["low"] >= -gates.margin
+    passed = min(sign * difference["low"], sign * difference["high"]) >= -gates.margin
     sentence = (
         f"{metric} differs by {difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}] from "
         f"the champion, version {champion}: {'not worse' if passed else 'may be worse'} by more than {gates.margin:g}"
     )
-    return Check("not_worse_than_champion", passed, difference["value"], -gates.margin, sentence)
+    return Check("not_worse_than_champion", passed, difference["value"], -sign * gates.margin, sentence)
 
 
 def no_champion() -> Check:
@@ -121,6 +125,11 @@ def value_of(measured: Mapping[str, Interval], name: str) -> float:
     if name not in measured:
         raise TidemillError(f"gates: no metric {name!r} in evaluation.json{nearest(name, measured)}")
     return measured[name]["value"]
+
+
+def within(name: str, value: float, limit: float, task: str, metric: str) -> Check:
+    """Check that a value is not worse than its limit, which is the lowest allowed or, of an error, the highest."""
+    return (at_least if scoring.sign(task, metric) > 0 else at_most)(name, value, limit)
 
 
 def at_least(name: str, value: float, limit: float) -> Check:

@@ -32,7 +32,8 @@ def compare(champion: "ModelVersion | None", candidate: Candidate) -> checks.Che
         difference = _difference(champion, candidate, metric)
     except TidemillError as error:
         return checks.not_comparable(str(error))
-    return checks.not_worse(metric, difference, candidate.gates, champion.version)
+    sign = scoring.sign(candidate.params["task"], metric)
+    return checks.not_worse(metric, difference, sign, candidate.gates, champion.version)
 
 
 def _difference(champion: "ModelVersion", candidate: Candidate, metric: str) -> Interval:

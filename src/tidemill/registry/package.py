@@ -13,10 +13,12 @@ import tidemill
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.core.params import Params
+from tidemill.core.spec import Spec
 from tidemill.models.common.networks import CONFIG
 from tidemill.tasks.common import prediction, rows
 
 REQUIREMENTS = (
+    "lightgbm",
     "mlflow",
     "numpy",
     "pandas",
@@ -55,7 +57,8 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
     """
     import mlflow
 
-    columns = list(rows.of(task).INPUTS)
+    config = read_json(model / CONFIG)
+    columns = list(rows.inputs(task, config["spec"]))
     example = examples[columns].head(2).reset_index(drop=True)
     encoded = [column for column in columns if isinstance(example[column].iloc[0], bytes)]
     with TemporaryDirectory() as scratch:
@@ -63,9 +66,9 @@ def package(model: Path, task: str, examples: pd.DataFrame, folder: Path) -> Non
             folder,
             python_model=Path(__file__).with_name("pyfunc_model.py"),
             artifacts={"model": str(model)},
-            code_paths=[str(copied_code(read_json(model / CONFIG)["model"]["name"], task, Path(scratch)))],
+            code_paths=[str(copied_code(config["model"]["name"], task, Path(scratch)))],
             model_config={"bytes": encoded},
-            signature=signature(columns, encoded, prediction.of(task).Options),
+            signature=signature(columns, encoded, prediction.of(task).Options, config["spec"]),
             input_example=example.assign(**{column: example[column].map(_base64) for column in encoded}),
             pip_requirements=pinned(REQUIREMENTS, Path("requirements")),
         )
@@ -85,17 +88,21 @@ def copied_code(model: str, task: str, folder: Path) -> Path:
     return package
 
 
-def signature(inputs: list[str], encoded: list[str], options: type[Params] | None = None) -> Any:
-    """Return the signature: a text is a string column; a picture one of bytes, base64 text, or pixels in (nested) lists."""
+def signature(inputs: list[str], encoded: list[str], options: type[Params] | None, spec: Spec) -> Any:
+    """Return the signature: a text is a string column; a picture one of bytes, base64 text, or pixels in (nested) lists; a
+    column of a table is one of anything, since its cells are read whatever they are written as."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
-    picture: Any = AnyType()
+    anything: Any = AnyType()
     params: Any = None if options is None else _params(options)
-    predictions = [ColSpec(DataType.string, "prediction"), ColSpec(DataType.double, "confidence")]
+    any_of = inputs if "columns" in spec else encoded
+    kind = DataType.double if "target" in spec else DataType.string
+    predictions = [ColSpec(kind, "prediction"), ColSpec(DataType.double, "confidence")]
+    probabilities = [] if "target" in spec else [ColSpec(Array(DataType.double), "probabilities")]
     return ModelSignature(
-        inputs=Schema([ColSpec(picture if name in encoded else DataType.string, name) for name in inputs]),
-        outputs=Schema([*predictions, ColSpec(Array(DataType.double), "probabilities")]),
+        inputs=Schema([ColSpec(anything if name in any_of else DataType.string, name) for name in inputs]),
+        outputs=Schema([*predictions, *probabilities]),
         params=params,
     )
 

@@ -41,7 +41,8 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = pd.DataFrame([measured(image) for image in rows["image"]], index=rows.index, columns=Measured._fields)
     reason = rows["reason"].where(rows["reason"].notna(), found["reason"])
-    return rows.drop(columns="reason").join(found.drop(columns=["grid", "reason"])).assign(reason=reason)
+    own = [name for name in ("reason", *Measured._fields) if name in rows]
+    return rows.drop(columns=own).join(found.drop(columns=["grid", "reason"])).assign(reason=reason)
 
 
 @lru_cache(REMEMBERED)

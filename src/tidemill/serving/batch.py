@@ -90,7 +90,8 @@ def predict(
 
     def added(chunk: Chunk) -> pd.DataFrame:
         found = predicted(loaded.predictor, named(chunk, loaded.predictor, columns or loaded.columns), options)
-        return found.assign(confidence=found["confidence"].astype(float), version=loaded.name)[list(ADDED)]
+        numbers = ["confidence", *(["prediction"] if loaded.predictor.predicts_numbers else [])]
+        return found.assign(version=loaded.name, **{name: found[name].astype(float) for name in numbers})[list(ADDED)]
 
     with _parts(output, job) as folder:
         parts = _written(added, layout, folder, rows, report)
@@ -136,16 +137,16 @@ def _refuse_added(chunk: Chunk) -> None:
 
 def named(chunk: Chunk, predictor: Predictor, columns: dict[str, str]) -> Chunk:
     """Return the chunk with its columns named as the task names them."""
-    theirs = {columns[name]: name for name in predictor.rows.INPUTS if columns.get(name) in chunk.rows}
+    theirs = {columns[name]: name for name in predictor.inputs if columns.get(name) in chunk.rows}
     rows = chunk.rows.drop(columns=[name for name in theirs.values() if name in chunk.rows and name not in theirs])
     rows = rows.rename(columns=theirs)
-    missing = [name for name in predictor.rows.INPUTS if name not in rows]
+    missing = [name for name in predictor.inputs if name not in rows]
     if missing:
         raise TidemillError(
             f"the input has no column {columns.get(missing[0], missing[0])!r}; it has: "
             f"{', '.join(map(str, chunk.rows.columns))}: name it, as in --column {missing[0]}=NAME"
         )
-    return Chunk(rows[list(predictor.rows.INPUTS)], chunk.reasons, chunk.original)
+    return Chunk(rows[list(predictor.inputs)], chunk.reasons, chunk.original)
 
 
 def predicted(predictor: Predictor, chunk: Chunk, options: dict[str, Any] | None = None) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Features of rows and predictions that can be compared as distributions: numbers and classes, a column each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from tidemill.core.pictures import decoded
 from tidemill.inference.predictor import Predictor
 from tidemill.tokens import tokenizers
+from tidemill.tokens.columns import Column, plain
 from tidemill.tokens.ngrams import NGrams
 
 MOST_CLASSES = 50
@@ -18,14 +20,20 @@ INGESTED = ("id", "row", "split", "reason", "pixels")
 
 def described(predictor: Predictor, rows: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return features of each input, every other column as it is, and the prediction with its confidence."""
-    columns: dict[str, Any] = {}
+    spec = predictor.spec
+    columns: dict[str, Any] = _table(rows, spec["columns"]) if "columns" in spec else {}
     for name in predictor.rows.INPUTS:
         values = rows[name]
         found = _pictures(values) if isinstance(values.iloc[0], bytes) else _texts(values, predictor.tokenizer)
         columns |= {f"{name}.{feature}": column for feature, column in found.items()}
-    made = {*predictor.rows.INPUTS, *predictor.rows.TARGETS, *INGESTED}
+    made = {*predictor.inputs, *predictor.rows.TARGETS, *INGESTED}
     columns |= {str(name): _plain(rows[name]) for name in rows if name not in made}
-    if "labels" in predictor.spec:
+    if predictor.predicts_numbers:
+        target = {"target": pd.to_numeric(rows["target"], errors="coerce")} if "target" in rows else {}
+        return pd.DataFrame(
+            columns | {"prediction": predictions["prediction"].astype(float)} | target, index=rows.index
+        )
+    if "labels" in spec:
         columns["prediction"] = predictions["prediction"].astype(str)
         columns |= {"label": rows["label"].map(as_label)} if "label" in rows else {}
     else:
@@ -59,6 +67,13 @@ def _texts(values: "pd.Series[Any]", tokenizer: Any) -> dict[str, Any]:
     if isinstance(tokenizer, NGrams):
         return features | _ngrams(texts, tokenizer)
     return features if tokenizer is None else features | _tokens(texts, tokenizer)
+
+
+def _table(rows: pd.DataFrame, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return each column that the model reads, and of numbers also whether one is missing."""
+    found = plain(rows, columns)
+    missing = {f"{name}.missing": values.isna().astype(str) for name, values in found.items() if is_number(values)}
+    return {name: values if is_number(values) else values.fillna("") for name, values in found.items()} | missing
 
 
 def _tokens(texts: "pd.Series[str]", tokenizer: Any) -> dict[str, Any]:

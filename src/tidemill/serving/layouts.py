@@ -225,9 +225,9 @@ def _write_table(table: Any, predictions: pd.DataFrame, part: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    kinds = {"confidence": pyarrow.float64()}
     for name in predictions:
-        kind = kinds.get(str(name), pyarrow.string())  # also for a chunk whose rows all have a prediction
+        is_number = name in ("prediction", "confidence") and pd.api.types.is_float_dtype(predictions[name])
+        kind = pyarrow.float64() if is_number else pyarrow.string()  # also for a chunk whose rows all have a prediction
         table = table.append_column(name, pyarrow.array(predictions[name], type=kind, from_pandas=True))
     pyarrow.parquet.write_table(table, part)
 

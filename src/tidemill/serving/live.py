@@ -173,7 +173,7 @@ class Live:
 
 def _predict(by: Loaded, rows: pd.DataFrame, options: dict[str, Any]) -> Predictions:
     by.predictor.options(options)
-    missing = [name for name in by.predictor.rows.INPUTS if name not in rows]
+    missing = [name for name in by.predictor.inputs if name not in rows]
     if missing:
         raise TidemillError(f"the rows have no {missing[0]!r}; they have: {', '.join(map(str, rows))}")
     start = time.perf_counter()

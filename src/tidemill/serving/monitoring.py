@@ -100,7 +100,7 @@ def _sample(loaded: Loaded, path: Path, size: int) -> pd.DataFrame:
         kept = pd.concat([kept, rows], ignore_index=True).nsmallest(size, ORDER)
     names = {theirs: ours for ours, theirs in loaded.columns.items() if theirs in kept}
     kept = kept.drop(columns=[ORDER, *(ours for ours in names.values() if ours in kept)]).rename(columns=names)
-    missing = [name for name in part.INPUTS if name not in kept]
+    missing = [name for name in loaded.predictor.inputs if name not in kept]
     if missing:
         raise TidemillError(f"{path} has no column {missing[0]!r}; it has: {', '.join(map(str, kept.columns))}")
     return part.normalise(kept.reset_index(drop=True))
@@ -129,7 +129,9 @@ def _performance(loaded: Loaded, rows: pd.DataFrame, test: dict[str, Any], limit
     spec, metric = loaded.predictor.spec, test["main_metric"]
     found = intervals(task.metrics(task.score(rows, spec), spec), len(rows), BOOTSTRAP)[metric]
     known = test["metrics"][metric]["value"]
-    fallen = found["value"] < known - limits.accuracy_drop and found["high"] < known
+    sign = scoring.sign(loaded.predictor.task, metric)
+    best = found["high"] if sign > 0 else found["low"]
+    fallen = sign * (known - found["value"]) > limits.accuracy_drop and sign * (known - best) > 0
     return Performance(metric, found["value"], found["low"], found["high"], known, fallen)
 
 

@@ -114,7 +114,7 @@ def _with_text(row: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _check_inputs(rows: list[dict[str, Any]], limits: Serve, predictor: Predictor) -> None:
     characters = pixels = 0
-    for name in predictor.rows.INPUTS:
+    for name in predictor.inputs:
         for number, row in enumerate(rows):
             value = row.get(name)
             if value is None:
@@ -123,8 +123,10 @@ def _check_inputs(rows: list[dict[str, Any]], limits: Serve, predictor: Predicto
                 pixels += _pixels(value, f"rows.{number}.{name}")
             elif isinstance(value, str):
                 characters += len(value)
-            else:
+            elif "columns" not in predictor.spec:
                 raise TidemillError(f"rows.{number}.{name}: this is no text: {str(value)[:40]}")
+            elif isinstance(value, list | dict):
+                raise TidemillError(f"rows.{number}.{name}: this is no number or text: {str(value)[:40]}")
     _check("characters", characters, limits.characters, "characters")
     _check("pixels", pixels, limits.pixels, "pixels")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 from torch import nn
@@ -72,7 +73,11 @@ def _write(base: nn.Module, task: LearningPart, rows: Shards | MemoryShards, fol
     with ShardWriter(folder) as writer, torch.inference_mode():
         for batch in Batches(rows, BATCH):
             features = task.features(base, {name: value.to(device) for name, value in batch.items()})
-            writer.append({"features": features.float().cpu().numpy(), "labels": batch["labels"].int().numpy()})
+            writer.append({"features": features.float().cpu().numpy(), **_targets(batch)})
+
+
+def _targets(batch: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {"target": batch["target"].numpy()} if "target" in batch else {"labels": batch["labels"].int().numpy()}
 
 
 def _fingerprint(base: nn.Module, spec: Spec, code: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 
+from tidemill.tasks.common import learning
 from tidemill.tasks.common.learning import LearningPart
 from tidemill.training import schedules
 from tidemill.training.params import Training
@@ -28,17 +29,18 @@ class Learner(lightning.LightningModule):
         super().__init__()
         self.network, self.task, self.params, self.steps_per_epoch = network, task, params, steps_per_epoch
         self.private = private
+        self.step = learning.chosen(task, params.loss)
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> dict[str, torch.Tensor]:
         """Return the loss to minimise and further metrics of the batch."""
         if self.task.augment is not None and self.params.augment is not None:
             batch = self.task.augment(batch, self.params.augment)
-        loss, metrics = self.task.step(self.network, batch, self.params.label_smoothing)
+        loss, metrics = self.step(self.network, batch, self.params.label_smoothing)
         return {"loss": loss, **metrics}
 
     def validation_step(self, batch: dict[str, torch.Tensor], number: int) -> None:
         """Log the loss without label smoothing, and further metrics, as means over all validation rows."""
-        loss, metrics = self.task.step(self.network, batch, 0.0)
+        loss, metrics = self.step(self.network, batch, 0.0)
         rows = len(next(iter(batch.values())))
         self.log_dict({f"val/{name}": value for name, value in {"loss": loss, **metrics}.items()}, batch_size=rows)
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import PARAMS_FILE, Fraction, Params, checked, read_block
+from tidemill.models.common.choices import Loss
 
 
 class Schedule(Params):
@@ -64,6 +65,8 @@ class Training(Params):
     """How the learning rate changes over the steps."""
     clip: Annotated[float, Field(gt=0)] | None = None
     """Largest gradient norm; null does not clip."""
+    loss: Loss | None = None
+    """Of a number to be predicted: squared, absolute or Huber's; null is `squared`. Labels have their cross-entropy."""
     label_smoothing: Fraction = 0.0
     """Share of each target that is spread over all labels."""
     augment: Any = None
@@ -113,7 +116,7 @@ class Training(Params):
         return self
 
 
-OF_SOLVER = {"seed"}
+OF_SOLVER = {"seed", "loss"}
 """Params that a solver reads."""
 
 

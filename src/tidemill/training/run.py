@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tidemill.core.spec import Spec
 from tidemill.models.common import networks
+from tidemill.models.common.choices import DEFAULT_LOSS
 from tidemill.models.common.params import ModelParams
 from tidemill.tasks.common import learning
 from tidemill.tasks.common.learning import LearningPart
@@ -52,9 +53,9 @@ def train_system(
     network = trained = networks.begin(model, spec)
     rows = {split: _rows(part, tokens / split, spec) for split in ("train", "valid")}
     if (solver := networks.module(model.name).solve) is not None:
-        settings = solver(network, rows["train"], rows["valid"], model, params.seed)
+        settings = solver(network, rows["train"], rows["valid"], model, params.loss or DEFAULT_LOSS, params.seed)
         measured = {"train": Batches(rows["train"], MEASURED), "val": Batches(rows["valid"], MEASURED)}
-        return solve(network, settings, part, measured, report)
+        return solve(network, settings, learning.chosen(part, params.loss), measured, report)
     if (base := features.frozen_base(network)) is not None:
         code = fingerprint.code(task, model.name)
         rows = features.computed(base, part, params, rows, spec, code, feature_cache)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tidemill.tasks.common.learning import LearningPart
+from tidemill.tasks.common.learning import Step
 from tidemill.tokens.batches import Batches
 from tidemill.tracking.points import Point, Report
 from tidemill.training.outcome import Outcome
@@ -32,11 +32,12 @@ class _Best:
 
 
 def solve(
-    network: torch.nn.Module, settings: Iterator[Values], task: LearningPart, rows: dict[str, Batches], report: Report
+    network: torch.nn.Module, settings: Iterator[Values], measure: Step, rows: dict[str, Batches], report: Report
 ) -> Outcome:
     """Measure each setting that a solver puts into the network, and keep the one with the lowest validation loss.
 
     Args:
+        measure: returns loss and metrics of a batch.
         settings: puts the weights of the next setting into the network, and yields what that is, by name.
         rows: by `train` and `val`.
         report: called with the points of each setting.
@@ -47,7 +48,7 @@ def solve(
     for step, setting in enumerate(settings, 1):
         named = {f"train/{name}": value for name, value in setting.items()}
         for part, batches in rows.items():
-            named |= {f"{part}/{name}": value for name, value in _means(network, task, batches).items()}
+            named |= {f"{part}/{name}": value for name, value in _means(network, measure, batches).items()}
         best.offer(step, named)
         now = time.time_ns() // 1_000_000
         points += [Point(name, value, step, now) for name, value in named.items()]
@@ -69,12 +70,12 @@ def solve(
     )
 
 
-def _means(network: torch.nn.Module, task: LearningPart, batches: Batches) -> Values:
+def _means(network: torch.nn.Module, measure: Step, batches: Batches) -> Values:
     """Return the loss and further metrics of a task, each the mean over all rows."""
     sums: Values = {}
     with torch.inference_mode():
         for batch in batches:
-            loss, metrics = task.step(network, batch, 0.0)
+            loss, metrics = measure(network, batch, 0.0)
             for name, value in {"loss": loss, **metrics}.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(batch["labels"])
+                sums[name] = sums.get(name, 0.0) + float(value) * len(next(iter(batch.values())))
     return {name: total / len(batches.shards) for name, total in sums.items()}

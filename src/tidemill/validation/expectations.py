@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.tables import NOT_INPUTS
 from tidemill.validation.params import Expectation, Validate
 
 if TYPE_CHECKING:
@@ -60,6 +61,22 @@ def label_expectations(params: Validate, tables: "dict[str, pd.DataFrame]") -> l
         _expect("expect_column_values_to_be_in_set", column="label", value_set=labels),
         *(shares if params.minimum_share else []),
     ]
+
+
+def number_expectations() -> list[Expectation]:
+    """Expect of column `target` floats, never null, at least two different ones."""
+    return [
+        _expect("expect_column_values_to_not_be_null", column="target"),
+        _expect("expect_column_values_to_be_of_type", column="target", type_="float64"),
+        _expect("expect_column_unique_value_count_to_be_between", column="target", min_value=2),
+    ]
+
+
+def column_expectations(tables: "dict[str, pd.DataFrame]", target: str) -> list[Expectation]:
+    """Expect of each other column of a table that it is not missing throughout where some training row has it."""
+    names = [str(name) for name in tables["train"] if name not in (*NOT_INPUTS, "label", target)]
+    known = [name for name in names if tables["train"][name].notna().any()]
+    return [_expect("expect_column_unique_value_count_to_be_between", column=name, min_value=1) for name in known]
 
 
 def label_set_expectations(params: Validate, labels: Iterable[str], between: str) -> list[Expectation]:

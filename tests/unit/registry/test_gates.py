@@ -22,7 +22,8 @@ METRICS = {
 def checked(evaluation: dict[str, Any] | None = None, p95: float = 0.0, mb: float = 0.0, **limits: Any) -> list[Check]:
     """What each gate finds of a candidate with these results, under the limits of a `gates` block."""
     results = {"metrics": METRICS, "probes": [], "slices": [], "main_metric": "accuracy"} | (evaluation or {})
-    candidate: Any = SimpleNamespace(evaluation=results, latency={"p95_ms": p95}, megabytes=mb)
+    params = {"task": "text_classification"}
+    candidate: Any = SimpleNamespace(params=params, evaluation=results, latency={"p95_ms": p95}, megabytes=mb)
     block = with_limits(Gates.model_validate({"baseline": None} | limits), "systems.it")
     return [check for name, limit in block.limits.items() for check in gates()[name].check(limit, candidate)]
 
@@ -30,6 +31,22 @@ def checked(evaluation: dict[str, Any] | None = None, p95: float = 0.0, mb: floa
 def test_a_value_on_the_limit_passes() -> None:
     found = checked(thresholds={"accuracy": 0.975}, ceilings={"calibration_error": 0.05})
     assert [check.passed for check in found] == [True, True]
+
+
+def test_a_threshold_of_an_error_is_the_highest_allowed() -> None:
+    passed, failed = checked(thresholds={"calibration_error": 0.05}), checked(thresholds={"calibration_error": 0.04})
+    assert [check.passed for check in passed + failed] == [True, False]
+    assert failed[0].sentence == "calibration_error is 0.0500, above the highest allowed 0.04"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "passed"),
+    [(-0.02, -0.01, 0.0, True), (-0.02, 0.0, 0.0, True), (-0.02, 0.01, 0.0, False), (-0.02, 0.01, 0.01, True)],
+)
+def test_an_error_may_not_rise_beside_the_champion(low: float, high: float, margin: float, passed: bool) -> None:
+    difference = {"value": (low + high) / 2, "low": low, "high": high}
+    check = checks.not_worse("mae", difference, -1, Gates(margin=margin), "7")
+    assert check.passed == passed and check.limit == margin
 
 
 def test_a_missed_limit_says_value_and_limit() -> None:
@@ -75,7 +92,7 @@ def test_a_misspelt_metric_names_the_nearest() -> None:
 )
 def test_not_worse_asks_for_the_whole_interval(low: float, margin: float, passed: bool) -> None:
     difference = {"value": 0.02, "low": low, "high": 0.04}
-    check = checks.not_worse("accuracy", difference, Gates(margin=margin), "7")
+    check = checks.not_worse("accuracy", difference, 1, Gates(margin=margin), "7")
     assert check.passed is passed
     assert "version 7" in check.sentence
     assert f"{low:+.4f}" in check.sentence

@@ -82,6 +82,12 @@ def test_the_same_prediction(task: str, one: list[str], other: list[str], same: 
     assert found.tolist() == same and found.index.equals(index) and found.dtype == bool
 
 
+def test_the_same_number() -> None:
+    one, other = pd.Series([100.0, 100.0, 0.0]), pd.Series([100.9, 102.0, 0.0])
+    for task in ("table_regression", "text_regression", "image_regression"):
+        assert scoring.of(task).is_same(one, other).tolist() == [True, False, True]
+
+
 def test_a_right_prediction() -> None:
     spec = {"labels": ["a", "b"]}
     table = pd.DataFrame({"label": ["a", "a"], "prediction": ["a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8]]})

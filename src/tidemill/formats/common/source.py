@@ -14,7 +14,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.params import Params
 from tidemill.formats.common import files
 
-OURS = ("id", "kept", "width", "height", "mode", "minimum", "maximum", "pixels")
+OURS = ("id", "kept")
 """Columns that the ingest stage adds: those of a source with the same names are dropped."""
 SPLITS = {"validation": "valid", "val": "valid", "dev": "valid", "training": "train", "testing": "test"}
 """Other names of our splits."""
@@ -53,6 +53,8 @@ class Source(Params):
     """The format's own params: the `Options` that its module declares."""
     columns: dict[str, str] = Field(default={})
     """The source's name of a column by ours: `{text: review, label: stars}`."""
+    drop: list[str] = Field(default=[])
+    """Columns of the source that are left out, by its own names: of a table, those that are not known when it predicts."""
     lists: dict[str, Annotated[str, Field(min_length=1)]] = Field(default={})
     """Our columns whose cells hold several values as one text, and what separates them: `{labels: ";"}`."""
 
@@ -68,7 +70,7 @@ def read_rows(source: Source) -> pd.DataFrame:
     rows: pd.DataFrame = _format(source).read(path, source.options)
     if rows.empty:
         raise TidemillError(f"{path} holds no rows")
-    rows = _with_lists(_renamed(rows, path, source.columns), path, source.lists)
+    rows = _with_lists(_renamed(_without(rows, path, source.drop), path, source.columns), path, source.lists)
     rows = rows.assign(**{name: None for name in ("label", "split", "reason") if name not in rows})
     _check_usable(path, rows)
     _check_labels(path, rows["label"])
@@ -91,6 +93,13 @@ def bring(source: Source) -> Path:
 def _format(source: Source) -> Format:
     module: Format = plugins.load("formats", source.format)
     return module
+
+
+def _without(rows: pd.DataFrame, path: Path, dropped: list[str]) -> pd.DataFrame:
+    missing = [name for name in dropped if name not in rows]
+    if missing:
+        raise TidemillError(f"{path} has no column {missing[0]!r}, which source.drop names")
+    return rows.drop(columns=dropped)
 
 
 def _renamed(rows: pd.DataFrame, path: Path, columns: dict[str, str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from tidemill.core.params import Params as Block
 from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind
 
-ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"), ("token windows", "span"))
+ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"), ("tokens", "number"), ("token windows", "span"))
 SOLVED = False
 
 

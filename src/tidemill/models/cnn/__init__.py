@@ -9,7 +9,7 @@ from tidemill.core.spec import Kind
 from tidemill.models.common.choices import Activation, Initialisation
 from tidemill.models.common.params import ModelParams
 
-ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"), ("pixels", "number"))
 SOLVED = False
 
 

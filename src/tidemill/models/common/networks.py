@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from tidemill.models.common.choices import Loss
     from tidemill.tokens.shards import MemoryShards, Shards
 
     Rows = Shards | MemoryShards
@@ -33,8 +34,8 @@ class NetworkModule(Protocol):
     load_pretrained: "Callable[[Any, dict[str, torch.Tensor]], None] | None"
     """Takes a network and weights by name, and puts them into the network; None where there are none to take."""
 
-    solve: "Callable[[nn.Module, Rows, Rows, Any, int], Iterator[dict[str, float]]] | None"
-    """Takes a network, training and validation rows, the params of the model and a seed. Puts weights into the network,
+    solve: "Callable[[Any, Rows, Rows, Any, Loss, int], Iterator[dict[str, float]]] | None"
+    """Takes a network, training and validation rows, the params of the model, the loss of numbers and a seed. Puts weights into the network,
     those of one setting after another, and yields what each is and what it found, by name. None where gradient steps
     train the model."""
     explain: "Callable[[nn.Module, Any, Spec], pd.DataFrame] | None"

@@ -5,7 +5,7 @@ from typing import Literal
 from tidemill.core.spec import Kind
 from tidemill.models.common.pretrained import Transfer
 
-ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"), ("pixels", "number"))
 SOLVED = False
 
 

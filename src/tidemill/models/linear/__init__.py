@@ -1,4 +1,4 @@
-"""A linear model of n-grams: a weight for each n-gram and label, found by a solver instead of gradient steps."""
+"""A linear model of n-grams or columns: a weight for each of them and label, found by a solver instead of gradient steps."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,12 @@ from pydantic import Field, model_validator
 from tidemill.core.params import Params as Block
 from tidemill.core.spec import Kind
 
-ACCEPTS: tuple[Kind, ...] = (("n-grams", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (
+    ("n-grams", "labels"),
+    ("n-grams", "number"),
+    ("columns", "labels"),
+    ("columns", "number"),
+)
 SOLVED = True
 
 
@@ -16,9 +21,10 @@ class Params(Block):
 
     name: Literal["linear"]
     loss: Literal["logistic", "hinge", "squared_hinge"] = "squared_hinge"
-    """Logistic regression, or a support vector machine with one of two losses."""
+    """Of labels: logistic regression, or a support vector machine with one of two losses. Numbers have `training.loss`: with
+    `squared` it is ridge regression, with `absolute` the median's."""
     penalty: Literal["l2", "l1"] = "l2"
-    """On the squares of the weights, or on their absolute values, which leaves most of them at 0."""
+    """On the squares of the weights, or, of labels, on their absolute values, which leaves most of them at 0."""
     strengths: list[Annotated[float, Field(gt=0)]] = Field(default=[0.1, 0.3, 1.0, 3.0, 10.0], min_length=1)
     """How much the loss counts beside the penalty, C in the literature; of several, the one with the lowest validation loss
     wins."""

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from tidemill.core.errors import TidemillError
+from tidemill.models.common.choices import Loss
 from tidemill.models.linear import Params
-from tidemill.tokens.shards import MemoryShards, Ragged, Shards
+from tidemill.tokens.shards import MemoryShards, Shards
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+    from tidemill.models.linear.network import Linear
 
 STEPS = 1000
 """Passes over the rows at most."""
@@ -26,20 +29,32 @@ WIDEST = 6.0
 """Natural logarithm of the largest factor by which scores are scaled, up or down."""
 SMOOTHING = 0.1
 """Added to the sum of an n-gram's weights over the texts of a label: little, since the weights are small themselves."""
+REGRESSION = {"squared": "squared_epsilon_insensitive", "absolute": "epsilon_insensitive"}
+"""What scikit-learn calls the losses of a number."""
 Floats = NDArray[np.float64]
+Rows = Shards | MemoryShards
 
 
 def solve(
-    network: nn.Module, train: Shards | MemoryShards, valid: Shards | MemoryShards, params: Params, seed: int
+    network: "Linear", train: Rows, valid: Rows, params: Params, loss: Loss, seed: int
 ) -> Iterator[dict[str, float]]:
     """Put the weights for each strength into the network, one strength after another.
 
+    Args:
+        loss: of a number; that of labels is one of the model's params.
+
     Yields:
         The strength, and the factor by which the scores were scaled to fit the validation rows (the inverse of the
-        temperature of Guo et al., 2017), which leaves every prediction as it is.
+        temperature of Guo et al., 2017), which leaves every prediction as it is; of numbers, the strength alone.
+
+    Raises:
+        TidemillError: the loss is one that no solver has.
     """
-    vocabulary, outputs = network.get_parameter("weight").shape
-    (features, labels), (held_out, known) = (_matrices(shards, vocabulary) for shards in (train, valid))
+    if "target" in train.columns:
+        yield from _solve_for_numbers(network, train, params, loss, seed)
+        return
+    vocabulary, outputs = network.weight.shape
+    (features, held_out), (labels, known) = map(network.matrix, (train, valid)), map(_labels, (train, valid))
     scaled = _Scaled(features) if params.naive_bayes else None
     for strength in params.strengths:
         weights, bias = np.zeros((vocabulary, outputs), np.float32), np.zeros(outputs)
@@ -47,10 +62,35 @@ def solve(
             belongs = _belongs(labels, output, outputs)
             weights[:, output], bias[output] = _fit(features, scaled, belongs, params, strength, seed)
         scale = _calibrated(held_out @ weights + bias, known)
-        with torch.no_grad():
-            network.get_parameter("weight").copy_(torch.from_numpy(weights * np.float32(scale)))
-            network.get_parameter("bias").copy_(torch.from_numpy(bias * scale))
+        _put(network, weights * np.float32(scale), bias * scale)
         yield {"strength": strength, "scale": scale}
+
+
+def _solve_for_numbers(
+    network: "Linear", train: Rows, params: Params, loss: Loss, seed: int
+) -> Iterator[dict[str, float]]:
+    """Solve by support vector regression without a margin: with squared errors, that is ridge regression."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVR
+
+    if loss not in REGRESSION:
+        raise TidemillError(f"training.loss: the model linear has no loss {loss}; it has: {', '.join(REGRESSION)}")
+    features, target = network.matrix(train), np.asarray(train.columns["target"], np.float64)
+    for strength in params.strengths:
+        model = LinearSVR(
+            loss=REGRESSION[loss], C=strength, epsilon=0, dual=True, random_state=seed, max_iter=STEPS, tol=1e-5
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, target)
+        _put(network, model.coef_[:, None].astype(np.float32), np.atleast_1d(model.intercept_))
+        yield {"strength": strength}
+
+
+def _put(network: "Linear", weights: NDArray[np.float32], bias: Floats) -> None:
+    with torch.no_grad():
+        network.weight.copy_(torch.from_numpy(weights))
+        network.bias.copy_(torch.from_numpy(bias))
 
 
 class _Scaled:
@@ -74,14 +114,11 @@ def _sums(features: "csr_matrix", rows: Floats) -> Floats:
     return sums
 
 
-def _matrices(shards: Shards | MemoryShards, vocabulary: int) -> "tuple[csr_matrix, NDArray[Any]]":
-    """Return features (B, V) and labels (B,) or (B, labels)."""
-    from scipy.sparse import csr_matrix
-
-    ngrams, weights, labels = (shards.columns[name] for name in ("ngrams", "weights", "labels"))
-    assert isinstance(ngrams, Ragged) and isinstance(weights, Ragged) and isinstance(labels, np.ndarray)
-    parts = (weights.values.astype(np.float64), ngrams.values.astype(np.int32), ngrams.offsets.astype(np.int32))
-    return csr_matrix(parts, shape=(len(ngrams), vocabulary)), labels
+def _labels(shards: Rows) -> NDArray[Any]:
+    """Return labels (B,) or (B, labels)."""
+    labels = shards.columns["labels"]
+    assert isinstance(labels, np.ndarray)
+    return labels
 
 
 def _belongs(labels: NDArray[Any], output: int, outputs: int) -> NDArray[np.bool_]:

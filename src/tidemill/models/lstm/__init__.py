@@ -8,7 +8,7 @@ from tidemill.core.params import Fraction
 from tidemill.core.spec import Kind
 from tidemill.models.common.params import ModelParams
 
-ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (("tokens", "labels"), ("tokens", "number"))
 SOLVED = False
 
 

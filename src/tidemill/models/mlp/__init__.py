@@ -1,4 +1,4 @@
-"""A multilayer perceptron over the pixels of a picture."""
+"""A multilayer perceptron over the pixels of a picture, or over the columns of a table."""
 
 from typing import Literal
 
@@ -9,12 +9,17 @@ from tidemill.core.spec import Kind
 from tidemill.models.common.choices import Activation, Initialisation
 from tidemill.models.common.params import ModelParams
 
-ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (
+    ("pixels", "labels"),
+    ("pixels", "number"),
+    ("columns", "labels"),
+    ("columns", "number"),
+)
 SOLVED = False
 
 
 class Params(ModelParams):
-    """The layers between pixels and labels."""
+    """The layers between input and output."""
 
     name: Literal["mlp"]
     hidden: list[int] = Field(default=[512], min_length=1)

@@ -7,7 +7,7 @@ from pydantic import Field
 from tidemill.core.spec import Kind
 from tidemill.models.common.pretrained import Transfer
 
-ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"),)
+ACCEPTS: tuple[Kind, ...] = (("pixels", "labels"), ("pixels", "number"))
 SOLVED = False
 
 

@@ -16,7 +16,7 @@ them. A model is worse if the whole confidence interval of the difference is."""
 
 
 def check(limit: float, candidate: Candidate) -> list[Check]:
-    """Check that the model is not worse than the baseline with the highest main metric, both on the same test rows."""
+    """Check that the model is not worse than the baseline with the best main metric, both on the same test rows."""
     found, metric = candidate.evaluation, candidate.evaluation["main_metric"]
     differences: dict[str, Interval] = {
         name: found[key] for name in found["baselines"] if (key := f"difference_to_{name}") in found

@@ -1,12 +1,12 @@
-"""The lowest allowed value on every slice of the test rows."""
+"""The worst allowed value on every slice of the test rows."""
 
 from tidemill.core.errors import TidemillError
 from tidemill.registry.candidate import Candidate
-from tidemill.registry.checks import Check, at_least
+from tidemill.registry.checks import Check, within
 
 Limit = float
 DEFAULT = None
-MEANING = "Lowest allowed value of the main metric on every slice of `evaluation.json`, e.g. on the longest texts."
+MEANING = "Worst allowed value of the main metric on every slice of `evaluation.json`, e.g. on the longest texts."
 
 
 def check(limit: Limit, candidate: Candidate) -> list[Check]:
@@ -20,4 +20,5 @@ def check(limit: Limit, candidate: Candidate) -> list[Check]:
         raise TidemillError(
             "gates: slices has a limit and evaluation.json has no slice: remove the limit, or add test rows"
         )
-    return [at_least(f"{metric} of {found['slice']}", found[metric]["value"], limit) for found in slices]
+    task = candidate.params["task"]
+    return [within(f"{metric} of {found['slice']}", found[metric]["value"], limit, task, metric) for found in slices]

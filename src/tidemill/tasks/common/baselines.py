@@ -13,6 +13,9 @@ from tidemill.core.spec import Spec
 from tidemill.tasks.common.encoding import encode_labels
 from tidemill.tokens.ngrams import WORD
 
+LINEAR_SIDE = 32
+"""Height and width, in pixels, that a linear model of pictures sees at most: more add little and cost much."""
+
 
 class BaselinesPart(Protocol):
     """What `tasks/<task>/baselines.py` defines."""
@@ -62,11 +65,57 @@ def linear_pixels(
     Args:
         pixels: takes rows, returns their pixels (B, H, W, C).
     """
-    features = _scaled(pixels(train))
-    return _logistic(features, train, _scaled(pixels(test)), test, spec, penalty=1.0, steps=30)
+    features = scaled(pixels(train))
+    return _logistic(features, train, scaled(pixels(test)), test, spec, penalty=1.0, steps=30)
 
 
-def _scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def linear_columns(train: pd.DataFrame, test: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+    """Predict by logistic regression on the columns of a table, encoded as for the model."""
+    return _logistic(features_of_columns(train, spec), train, features_of_columns(test, spec), test, spec, 1.0, 500)
+
+
+def features_of_columns(rows: pd.DataFrame, spec: Spec) -> NDArray[np.float64]:
+    """Return features (B, F) of the columns of a table."""
+    from tidemill.models.common.columns import Expanded
+    from tidemill.tokens.batches import Batches
+    from tidemill.tokens.columns import column_inputs, encode
+    from tidemill.tokens.shards import MemoryShards
+
+    [batch] = Batches(MemoryShards(encode(rows, spec["columns"])), len(rows))
+    features: NDArray[np.float64] = Expanded(spec["columns"])(*column_inputs(batch)).double().numpy()
+    return features
+
+
+def constants(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Predict the mean of the training rows' targets for every test row, and the median."""
+    values = {"mean": train["target"].mean(), "median": train["target"].median()}
+    return {name: numbers(test, np.full(len(test), value)) for name, value in values.items()}
+
+
+def ridge(train_features: Any, train: pd.DataFrame, test_features: Any, test: pd.DataFrame) -> pd.DataFrame:
+    """Predict by ridge regression; of several penalties, the one that is best by five-fold cross-validation."""
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV, KFold
+
+    folds = KFold(min(5, len(train)), shuffle=True, random_state=0)
+    search = GridSearchCV(
+        Ridge(solver="auto"), {"alpha": list(10.0 ** np.arange(-2, 4))}, cv=folds, scoring="neg_mean_squared_error"
+    )
+    return numbers(test, search.fit(train_features, train["target"]).predict(test_features))
+
+
+def numbers(test: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
+    """Return predictions of numbers for the test rows."""
+    return pd.DataFrame({"id": test["id"], "target": test["target"], "prediction": predicted, "confidence": np.nan})
+
+
+def linear_shape(spec: Spec) -> list[int]:
+    """Return the shape that a linear model of pictures sees."""
+    height, width, channels = spec["shape"]
+    return [min(height, LINEAR_SIDE), min(width, LINEAR_SIDE), channels]
+
+
+def scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return pixels (B, H, W, C) as values (B, H * W * C) from 0 to 1."""
     flat = pixels.reshape(len(pixels), -1).astype(np.float32)
     flat /= 255

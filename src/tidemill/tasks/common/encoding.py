@@ -15,8 +15,8 @@ from tidemill.core.labels import in_order
 from tidemill.core.params import Params
 from tidemill.core.pinned import PinnedFile
 from tidemill.core.spec import Kind, Spec
-from tidemill.core.tables import blocks
-from tidemill.tokens import ngrams, tokenizers
+from tidemill.core.tables import NOT_INPUTS, blocks
+from tidemill.tokens import columns, ngrams, tokenizers
 from tidemill.tokens.ngrams import NGrams
 from tidemill.tokens.shards import Shards, ShardWriter
 
@@ -28,6 +28,8 @@ Range = Annotated[list[int], Field(min_length=2, max_length=2)]
 MOST_NGRAMS = 300_000
 OF_TOKENS, OF_NGRAMS = {"tokenizer", "length"}, {"words", "characters", "minimum_count", "hashed"}
 """Params of `TokenizeText` that only one of the two has."""
+NUMBER_KINDS: tuple[Kind, ...] = (("tokens", "number"), ("n-grams", "number"))
+"""What a task that predicts a number of a text may ask of a model."""
 TEXT_KINDS: tuple[Kind, ...] = (("tokens", "labels"), ("n-grams", "labels"))
 """What a task that gives labels to texts may ask of a model."""
 
@@ -227,3 +229,89 @@ def encode_labels(rows: pd.DataFrame, spec: Spec) -> np.ndarray:
         row = rows.iloc[int(np.argmax(codes < 0))]
         raise TidemillError(f"row {row['id']}: label {row['label']!r} is not among those of training: {spec['labels']}")
     return codes.astype(np.int32)
+
+
+class TokenizeColumns(Params):
+    """How the columns of a table become numbers: what stands in them decides, unless they are named here."""
+
+    categories: list[str] = Field(default=[])
+    """Columns of numbers that are names of something, as postal codes are."""
+    values: int = Field(default=100, ge=1)
+    """Values of a category that are told apart, the commonest first; others count as one."""
+    minimum_count: int = Field(default=2, ge=1)
+    """Training rows that a value must occur in to be told apart."""
+
+
+def fit_none(blocks: Iterator[pd.DataFrame], params: TokenizeColumns) -> None:
+    """Return None: the encoding of columns is part of the spec."""
+
+
+def specify_columns(blocks: Iterable[pd.DataFrame], params: TokenizeColumns, target: str) -> Spec:
+    """Return the part of a spec that the columns of a table take: how each is encoded, and which tell no rows apart.
+
+    Raises:
+        TidemillError: none of the columns tells rows apart, or one that the params name is not there.
+    """
+    left_out = {*NOT_INPUTS, target}
+    found, constant = columns.fit(blocks, left_out, params.categories, params.values, params.minimum_count)
+    return {"columns": found, "constant": constant}
+
+
+def specify_number(values: Iterable[float]) -> Spec:
+    """Return the part of a spec that a number to be predicted takes: mean, deviation, and one output.
+
+    Raises:
+        TidemillError: all are the same.
+    """
+    known = np.fromiter(values, np.float64)
+    if len(known) == 0 or known.min() == known.max():
+        raise TidemillError(f"the target of all {len(known)} training rows is the same: there is nothing to learn")
+    return {"target": {"mean": float(known.mean()), "deviation": float(known.std())}, "outputs": 1}
+
+
+def encode_number(rows: pd.DataFrame, spec: Spec) -> np.ndarray:
+    """Return the targets in standard deviations from the mean, float32 (B,)."""
+    target = spec["target"]
+    return ((rows["target"].to_numpy(np.float64) - target["mean"]) / target["deviation"]).astype(np.float32)
+
+
+class TokenizePictures(Params):
+    """How a picture becomes pixels."""
+
+    size: list[int] = Field(default=[224, 224], min_length=2, max_length=2)
+    """Height and width in pixels; a picture of another size is scaled, and its edges are cut where its sides differ."""
+    channels: Literal[1, 3] = 3
+    """1 for grey; 3 for red, green and blue."""
+    preprocessor: PinnedFile | None = None
+    """Folder or hub id with the `preprocessor_config.json` of a checkpoint, which then decides size, cut, resampling and,
+    for the model `transformers`, mean and deviation, in three channels: `size` and `channels` do not count."""
+
+
+def specify_pictures(params: TokenizePictures) -> Spec:
+    """Return the part of a spec that pictures take: height, width, channels, and how a preprocessor prepares them.
+
+    Raises:
+        TidemillError: the preprocessor is missing, is not the pinned one, or does more than to scale pictures and their
+            values.
+    """
+    from tidemill.tokens import preprocessors
+
+    if params.preprocessor is None:
+        return {"shape": [*params.size, params.channels]}
+    document = preprocessors.read(params.preprocessor)
+    preprocessor = preprocessors.of(document)
+    mean, deviation = preprocessor.normalisation()
+    return {"shape": preprocessor.shape(), "preprocessor": document, "mean": mean, "deviation": deviation}
+
+
+def encode_pictures(rows: pd.DataFrame, spec: Spec) -> dict[str, Any]:
+    """Return `pixels`, uint8 (B, H, W, C).
+
+    Raises:
+        ValueError: a picture cannot be read.
+    """
+    from tidemill.tokens import preprocessors
+    from tidemill.tokens.pixels import stacked
+
+    preprocessor = preprocessors.of(spec["preprocessor"]) if "preprocessor" in spec else None
+    return {"pixels": stacked(rows["image"], spec["shape"], preprocessor)}

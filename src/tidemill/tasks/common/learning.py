@@ -1,14 +1,19 @@
 """Learning of a task: the loss of a batch and, for some, augmentation. Imports torch only when it is called."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from tidemill.core import plugins
+from tidemill.core.errors import TidemillError
 from tidemill.core.params import Params
+from tidemill.models.common.choices import HUBER, Loss
 
 if TYPE_CHECKING:
     import torch
 
+Step = Callable[["torch.nn.Module", "Batch", float], "tuple[torch.Tensor, dict[str, torch.Tensor]]"]
+"""Takes a network, a batch and a share of label smoothing; returns loss and metrics."""
 Batch = dict[str, "torch.Tensor"]
 """The columns of a shard as tensors; a ragged column `x` is padded, with the lengths of its rows in `x_length`."""
 
@@ -29,10 +34,26 @@ class LearningPart(Protocol):
     """Takes a network's base and a batch; returns features (B, D) that `step` accepts as column `features`, so that a
     frozen base runs once. None where the task has no such base."""
 
+    LOSSES: Mapping[Loss, Step] | None
+    """What stands for `step` with each `training.loss`; None where the task has one loss only."""
+
     def step(
         self, network: "torch.nn.Module", batch: Batch, label_smoothing: float
     ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
         """Return the loss of a batch (the mean over its examples), and further metrics by name, e.g. accuracy."""
+
+
+def chosen(part: LearningPart, loss: Loss | None) -> Step:
+    """Return the step with a loss; None is the task's own.
+
+    Raises:
+        TidemillError: the task has no such loss.
+    """
+    if loss is None:
+        return part.step
+    if part.LOSSES is None:
+        raise TidemillError(f"training.loss: {loss} is a loss of numbers, and this task predicts none: write null")
+    return part.LOSSES[loss]
 
 
 def of(task: str) -> LearningPart:
@@ -58,3 +79,32 @@ def accuracy(logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
     """Return the share of rows whose likeliest label is their own."""
     predicted = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
     return (predicted == labels).float().mean()
+
+
+def number_losses(inputs: "Callable[[Batch], tuple[torch.Tensor, ...]]") -> Mapping[Loss, Step]:
+    """Return the steps of a task that predicts numbers, by their loss.
+
+    Args:
+        inputs: what the network reads of a batch.
+    """
+    losses: tuple[Loss, ...] = get_args(Loss)
+    return {loss: partial(_number_step, inputs, loss) for loss in losses}
+
+
+def _number_step(
+    inputs: "Callable[[Batch], tuple[torch.Tensor, ...]]",
+    loss: Loss,
+    network: "torch.nn.Module",
+    batch: Batch,
+    label_smoothing: float,
+) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+    """Return the loss of the predicted numbers, and their mean absolute error, both in standard deviations."""
+    from torch.nn import functional
+
+    predicted, target = network(*inputs(batch))[:, 0], batch["target"].float()
+    absolute = functional.l1_loss(predicted, target)
+    if loss == "absolute":
+        return absolute, {"absolute_error": absolute}
+    if loss == "huber":
+        return functional.huber_loss(predicted, target, delta=HUBER), {"absolute_error": absolute}
+    return functional.mse_loss(predicted, target), {"absolute_error": absolute}

@@ -59,3 +59,10 @@ def probabilities(logits: "torch.Tensor") -> np.ndarray:
         wide = torch.cat([torch.zeros_like(wide), wide], dim=1)
     chances: np.ndarray = wide.softmax(dim=1).cpu().numpy()
     return chances
+
+
+def numbers(found: "torch.Tensor", spec: Spec) -> dict[str, Any]:
+    """Return the predicted numbers of standardised ones (B, 1); they have no confidence."""
+    target = spec["target"]
+    values = found[:, 0].double().cpu().numpy() * target["deviation"] + target["mean"]
+    return {"prediction": values, "confidence": np.full(len(values), np.nan)}

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from tidemill.core import plugins
+from tidemill.core import cells, plugins
 from tidemill.core.errors import TidemillError
 from tidemill.core.pinned import PinnedFile
+from tidemill.core.tables import NOT_INPUTS
 from tidemill.tokens import tokenizers
 
 Block = dict[str, Any]
@@ -29,6 +30,12 @@ SAMPLED = 200
 """Texts that a pretrained tokenizer is tried on."""
 MOST_UNKNOWN = 0.02
 """Share of tokens that a pretrained tokenizer may not know."""
+MOST_NUMBERED = 20
+"""Different numbers up to which they can be classes."""
+SENTENCE = 7
+"""Words from which the texts of a column are more than names."""
+TYPED = 1000
+"""Cells by which the type of a column is judged."""
 SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Letters of scripts that put no space between words."""
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -79,6 +86,9 @@ class ProposalPart(Protocol):
     WHOLE_DOCUMENTS: bool
     """Whether plain text is read a document a row, without a label."""
 
+    def suits(self, rows: pd.DataFrame) -> bool:
+        """Return whether all columns together look like rows of the task, where its own columns are there."""
+
     def labels(self, rows: pd.DataFrame) -> "pd.Series[Any] | None":
         """Return every label of every row; None where rows have no labels."""
 
@@ -93,7 +103,7 @@ class ProposalPart(Protocol):
         """
 
     def trivial(self, rows: pd.DataFrame) -> float:
-        """Return the main metric that a trivial model reaches: a proposed gate is above it."""
+        """Return the main metric that a trivial model reaches: a proposed gate is better."""
 
 
 def of(task: str) -> ProposalPart:
@@ -133,9 +143,91 @@ TEXT = Column(
     is_text,
     longest,
 )
+TARGET_NAMES = (
+    "target label class outcome species survived diagnosis category y price rating score quality value sales amount"
+)
+"""Words by which tables name the column to be predicted, the most likely first."""
 LABEL = Column(
     "label", "label class category target sentiment topic tag intent rating stars score y", is_label, fewest_values
 )
+
+
+def always(rows: pd.DataFrame) -> bool:
+    """Return True: the columns of the task tell enough."""
+    return True
+
+
+def is_prose(rows: pd.DataFrame) -> bool:
+    """Return whether rows are texts, with or without columns beside them."""
+    return not is_table(rows)
+
+
+def is_table(rows: pd.DataFrame) -> bool:
+    """Return whether rows are mostly numbers, dates and values that recur, and no column is one of sentences."""
+    names = inputs_of(rows)
+    named = [name for name in names if set(_words_of(name)) & set(TEXT.aliases.split())]
+    strings = [name for name in names if is_text(rows[name]) and not _is_tabular(rows[name])]
+    if any(name in strings for name in named) or any(_median_words(rows[name]) >= SENTENCE for name in strings):
+        return False
+    return sum(_is_tabular(rows[name]) for name in names) >= max(2, 2 * len(strings))
+
+
+def inputs_of(rows: pd.DataFrame) -> list[str]:
+    """Return the columns of the source that hold something."""
+    return [str(name) for name in rows if name not in NOT_INPUTS and rows[name].notna().any()]
+
+
+def target_of(rows: pd.DataFrame, fitting: Sequence[str]) -> str:
+    """Choose the column of a table that has a telling name, or else the last one."""
+    names = inputs_of(rows)
+    named = [name for word in TARGET_NAMES.split() for name in names if word in _words_of(name)]
+    chosen = named[0] if named else names[-1]
+    return chosen if chosen in fitting or not fitting else fitting[-1]
+
+
+def is_class(values: "pd.Series[Any]") -> bool:
+    """Whether they are labels, and not numbers that happen to recur."""
+    is_number = pd.api.types.is_float_dtype(cells.typed(values).values)
+    return is_label(values) and (not is_number or values.nunique() <= MOST_NUMBERED)
+
+
+def is_quantity(values: "pd.Series[Any]") -> bool:
+    """Whether they are numbers, and more than two different ones."""
+    found = cells.typed(values).values
+    return pd.api.types.is_float_dtype(found) and found.nunique() > 2
+
+
+def table_candidates(rows: int, columns: int) -> list[Candidate]:
+    """Return boosted trees, a linear model and a perceptron for the columns of a table."""
+    leaf = max(2, min(20, rows // 50))
+    models: dict[str, tuple[Block, Block]] = {
+        "boosted trees": ({"name": "boosting", "rows": leaf}, {}),
+        "linear on columns": ({"name": "linear", "loss": "logistic", "strengths": [0.01, 0.1, 1.0, 10.0]}, {}),
+        "perceptron on columns": (
+            {"name": "mlp", "hidden": [64, 64], "dropout": 0.1},
+            training(rows, optimizer="adamw", lr=2e-3, weight_decay=1e-2),
+        ),
+    }
+    note = f"table: {columns} columns beside the one to predict"
+    return [
+        Candidate(name, {"tokenize": {}, "model": model, "training": given}, [note])
+        for name, (model, given) in models.items()
+    ]
+
+
+def _is_tabular(values: "pd.Series[Any]") -> bool:
+    """Whether they are numbers, dates, or values that recur."""
+    typed = cells.typed(values.head(TYPED))
+    return not pd.api.types.is_string_dtype(typed.values) or is_label(values)
+
+
+def _median_words(values: "pd.Series[Any]") -> float:
+    texts = values.dropna().astype(str).head(TYPED)
+    return float(texts.map(lambda text: len(SPACELESS.findall(text)) / 2 + len(WORD.findall(text))).median())
+
+
+def _words_of(name: str) -> list[str]:
+    return re.split(r"[^a-z]+", name.lower())
 
 
 def check_labels(labels: "pd.Series[Any]") -> None:

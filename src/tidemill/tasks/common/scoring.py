@@ -1,5 +1,6 @@
 """Scoring of a task: which predictions are right, and the metrics and plots of them."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from tidemill.core import plugins
 from tidemill.core.intervals import Metrics
+from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Output, Spec
 from tidemill.tasks.common import encoding, rows
 from tidemill.tasks.common.encoding import encode_labels
@@ -22,14 +24,16 @@ CALIBRATION_ERROR = "mean distance of confidence from the share of right predict
 """The meaning of the metric `calibration_error`."""
 LABEL_METRIC = "accuracy"
 """The main metric of a classifier with one label a row."""
-LABEL_MEANINGS = {
-    "accuracy": "share of rows whose label is predicted",
-    "precision": "of the rows predicted as a class, the share that belongs to it; mean over the classes",
-    "recall": "of the rows of a class, the share predicted as it; mean over the classes",
-    "f1": "harmonic mean of precision and recall; mean over the classes",
-    "lowest_recall": "recall of the class with the lowest one",
-    "calibration_error": CALIBRATION_ERROR,
-    "log_loss": "mean negative log-likelihood of the actual labels, in nats; 0 is best",
+LABEL_MEANINGS: dict[str, Meaning] = {
+    "accuracy": Meaning("share of rows whose label is predicted"),
+    "precision": Meaning("of the rows predicted as a class, the share that belongs to it; mean over the classes"),
+    "recall": Meaning("of the rows of a class, the share predicted as it; mean over the classes"),
+    "f1": Meaning("harmonic mean of precision and recall; mean over the classes"),
+    "lowest_recall": Meaning("recall of the class with the lowest one"),
+    "calibration_error": Meaning(CALIBRATION_ERROR, higher_is_better=False),
+    "log_loss": Meaning(
+        "mean negative log-likelihood of the actual labels, in nats; 0 is best", higher_is_better=False
+    ),
 }
 
 
@@ -40,8 +44,8 @@ class MetricModule(Protocol):
     """The output of the tasks that it is measured for."""
     TARGETS: tuple[str, ...]
     """The targets of these tasks."""
-    MEANING: str
-    """What it says, in a phrase for the report."""
+    MEANING: Meaning
+    """What it says, in a phrase for the report, and which values of it are better."""
 
     def measure(self, predictions: pd.DataFrame, spec: Spec) -> "Callable[[NDArray[np.int64]], float]":
         """Return the metric as a function of row weights (0 leaves a row out)."""
@@ -51,9 +55,9 @@ class ScoringPart(Protocol):
     """What `tasks/<task>/scoring.py` defines."""
 
     MAIN_METRIC: str
-    """The metric that a candidate and the champion are compared by; higher is better."""
-    MEANINGS: dict[str, str]
-    """What each metric measures, for a reader who does not know it."""
+    """The metric that a candidate and the champion are compared by."""
+    MEANINGS: dict[str, Meaning]
+    """What each metric measures, and which values of it are better."""
 
     def score(self, predictions: pd.DataFrame, spec: Spec) -> pd.DataFrame:
         """Return the predictions with the metrics of each row.
@@ -106,9 +110,14 @@ def metrics(task: str, predictions: pd.DataFrame, spec: Spec) -> Metrics:
     return lambda weights: own(weights) | {name: measure(weights) for name, measure in further.items()}
 
 
-def meanings(task: str) -> dict[str, str]:
-    """Return what each metric of a task means, in a phrase."""
+def meanings(task: str) -> dict[str, Meaning]:
+    """Return what each metric of a task means."""
     return of(task).MEANINGS | {name: metric.MEANING for name, metric in _further(task).items()}
+
+
+def sign(task: str, metric: str) -> int:
+    """Return 1 if a higher value of a metric is the better one, otherwise -1."""
+    return meanings(task).get(metric, Meaning("")).sign
 
 
 def _further(task: str) -> dict[str, MetricModule]:
@@ -220,3 +229,57 @@ def _from_counts(counts: Counts, labels: list[str]) -> dict[str, float]:
     for name, values in by_class.items():
         found |= {f"{name}/{label}": float(value) for label, value in zip(labels, values, strict=True)}
     return found
+
+
+NUMBER_METRIC = "r2"
+"""The main metric of a task that predicts numbers: it needs no unit."""
+NUMBER_MEANINGS: dict[str, Meaning] = {
+    "r2": Meaning("share of the target's variance that the predictions explain; 1 is best, 0 is the mean of the rows"),
+    "rmse": Meaning("root of the mean squared error, in the target's unit; 0 is best", higher_is_better=False),
+    "mae": Meaning("mean absolute error, in the target's unit; 0 is best", higher_is_better=False),
+}
+CLOSE = 0.01
+"""Share of the larger of two numbers up to which they count as the same prediction."""
+
+
+def score_numbers(predictions: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+    """Return predictions of numbers with their `loss`: the squared error, in variances of the training rows' target."""
+    return predictions.assign(loss=(_errors(predictions) / spec["target"]["deviation"]) ** 2)
+
+
+def number_metrics(predictions: pd.DataFrame, spec: Spec) -> Metrics:
+    """Return R², root mean squared error and mean absolute error; R² is NaN where all targets are the same."""
+    target, errors = predictions["target"].to_numpy(np.float64), _errors(predictions)
+
+    def weighted(weights: NDArray[np.int64]) -> dict[str, float]:
+        total = weights.sum()
+        squared = float(weights @ errors**2 / total)
+        spread = float(weights @ (target - weights @ target / total) ** 2 / total)
+        return {
+            "r2": 1 - squared / spread if spread > 0 else np.nan,
+            "rmse": math.sqrt(squared),
+            "mae": float(weights @ np.abs(errors) / total),
+        }
+
+    return weighted
+
+
+def number_plots(predictions: pd.DataFrame, spec: Spec) -> dict[str, pd.DataFrame]:
+    """Return `predicted`, by the actual target, and `residuals`, by the prediction."""
+    actual, predicted = predictions["target"], predictions["prediction"]
+    return {
+        "predicted": pd.DataFrame({"actual": actual, "predicted": predicted}),
+        "residuals": pd.DataFrame({"predicted": predicted, "residual": actual - predicted}),
+    }
+
+
+def close(one: "pd.Series[Any]", other: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Return whether two numbers differ by at most `CLOSE` of the larger one, row by row."""
+    first, second = one.to_numpy(np.float64), other.to_numpy(np.float64)
+    largest = np.maximum(np.abs(first), np.abs(second))
+    return pd.Series(np.abs(first - second) <= CLOSE * largest, index=one.index, dtype=bool)
+
+
+def _errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
+    errors: NDArray[np.float64] = (predictions["prediction"] - predictions["target"]).to_numpy(np.float64)
+    return errors

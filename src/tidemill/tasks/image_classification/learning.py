@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BUCKET = None
 PACKED = None
+LOSSES = None
 
 
 class Augment(Params):

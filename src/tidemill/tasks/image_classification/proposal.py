@@ -31,6 +31,7 @@ def _is_picture(values: "pd.Series[Any]") -> bool:
 COLUMNS = (Column("image", "image picture img photo", _is_picture, proposal.longest), proposal.LABEL)
 PRIORITY = 40
 WHOLE_DOCUMENTS = False
+suits = proposal.always
 
 
 def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":

@@ -47,6 +47,7 @@ COLUMNS = (
 )
 PRIORITY = 30
 WHOLE_DOCUMENTS = False
+suits = proposal.is_prose
 
 
 def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":

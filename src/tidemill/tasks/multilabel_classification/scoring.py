@@ -9,21 +9,24 @@ from numpy.typing import NDArray
 
 from tidemill.core.intervals import Metrics
 from tidemill.core.labels import SEPARATOR, joined
+from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Spec
 from tidemill.tasks.common import scoring as common
 from tidemill.tasks.multilabel_classification.encoding import label_matrix
 
 MAIN_METRIC = "micro_f1"
 MEANINGS = {
-    "micro_f1": "harmonic mean of micro precision and micro recall",
-    "micro_precision": "of all predicted labels, the share that is right",
-    "micro_recall": "of all labels that the rows have, the share that is predicted",
-    "macro_f1": "harmonic mean of precision and recall of a label; mean over the labels",
-    "subset_accuracy": "share of rows whose labels are all right",
-    "hamming_loss": "share of wrong decisions, one for each row and label; 0 is best",
-    "lowest_recall": "recall of the label with the lowest one",
-    "calibration_error": common.CALIBRATION_ERROR,
-    "log_loss": "mean negative log-likelihood of the actual labels of a row, in nats; 0 is best",
+    "micro_f1": Meaning("harmonic mean of micro precision and micro recall"),
+    "micro_precision": Meaning("of all predicted labels, the share that is right"),
+    "micro_recall": Meaning("of all labels that the rows have, the share that is predicted"),
+    "macro_f1": Meaning("harmonic mean of precision and recall of a label; mean over the labels"),
+    "subset_accuracy": Meaning("share of rows whose labels are all right"),
+    "hamming_loss": Meaning("share of wrong decisions, one for each row and label; 0 is best", higher_is_better=False),
+    "lowest_recall": Meaning("recall of the label with the lowest one"),
+    "calibration_error": Meaning(common.CALIBRATION_ERROR, higher_is_better=False),
+    "log_loss": Meaning(
+        "mean negative log-likelihood of the actual labels of a row, in nats; 0 is best", higher_is_better=False
+    ),
 }
 
 

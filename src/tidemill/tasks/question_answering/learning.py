@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BUCKET = "tokens"
 PACKED = None
+LOSSES = None
 features = None
 OF_TOKENS = ("tokens", "segments", "begins", "ends")
 """Columns with a value for each token of the windows."""

@@ -21,6 +21,7 @@ COLUMNS = (
 )
 PRIORITY = 50
 WHOLE_DOCUMENTS = False
+suits = proposal.always
 
 
 def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":

@@ -13,15 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tidemill.core.intervals import Metrics
+from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Spec
 from tidemill.tasks.common import scoring as common
 
 MAIN_METRIC = "f1"
 MEANINGS = {
-    "f1": "words that prediction and answer share: harmonic mean of precision and recall, as SQuAD counts them",
-    "exact_match": "share of predictions that are an accepted answer but for case, punctuation and articles",
-    "calibration_error": common.CALIBRATION_ERROR,
-    "no_answer_accuracy": "share of questions predicted rightly to have an answer in the text, or none",
+    "f1": Meaning(
+        "words that prediction and answer share: harmonic mean of precision and recall, as SQuAD counts them"
+    ),
+    "exact_match": Meaning("share of predictions that are an accepted answer but for case, punctuation and articles"),
+    "calibration_error": Meaning(common.CALIBRATION_ERROR, higher_is_better=False),
+    "no_answer_accuracy": Meaning("share of questions predicted rightly to have an answer in the text, or none"),
 }
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)

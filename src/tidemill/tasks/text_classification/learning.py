@@ -12,6 +12,7 @@ BUCKET = "tokens"
 PACKED = None
 Augment = None
 augment = None
+LOSSES = None
 features = None
 
 

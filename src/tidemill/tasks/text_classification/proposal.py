@@ -10,6 +10,7 @@ from tidemill.tasks.common.proposal import Candidate, Pinned
 COLUMNS = (proposal.TEXT, proposal.LABEL)
 PRIORITY = 20
 WHOLE_DOCUMENTS = False
+suits = proposal.is_prose
 
 
 def labels(rows: pd.DataFrame) -> "pd.Series[str] | None":

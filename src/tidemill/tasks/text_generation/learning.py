@@ -11,6 +11,7 @@ BUCKET = None
 PACKED = ("tokens", "counted")
 Augment = None
 augment = None
+LOSSES = None
 features = None
 
 

@@ -34,6 +34,7 @@ COLUMNS = (
 )
 PRIORITY = 10
 WHOLE_DOCUMENTS = True
+suits = proposal.always
 
 LARGE = 2_000_000
 """Characters from which a larger vocabulary and fewer epochs serve better."""

@@ -7,16 +7,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tidemill.core.intervals import Metrics
+from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Spec
 from tidemill.tasks.common import scoring as common
 
 MAIN_METRIC = "compression"
 MEANINGS = {
-    "compression": "8 bits over the bits per byte: how many times smaller the texts become, coded by the model's "
-    "probabilities",
-    "bits_per_byte": "bits it takes to code a byte of text by the model's probabilities; 0 is best",
-    "perplexity": "number of equally likely tokens that the model is as uncertain about; 1 is best, and it depends on the "
-    "tokenizer",
+    "compression": Meaning(
+        "8 bits over the bits per byte: how many times smaller the texts become, coded by the model's probabilities"
+    ),
+    "bits_per_byte": Meaning(
+        "bits it takes to code a byte of text by the model's probabilities; 0 is best", higher_is_better=False
+    ),
+    "perplexity": Meaning(
+        "number of equally likely tokens that the model is as uncertain about; 1 is best, and it depends on the "
+        "tokenizer",
+        higher_is_better=False,
+    ),
 }
 
 is_same = common.equal

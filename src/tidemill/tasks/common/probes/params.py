@@ -54,6 +54,25 @@ class TextProbeParams(ProbeParams):
         return self
 
 
+class TableProbeParams(ProbeParams):
+    """One column of a table set to a value, or its numbers multiplied and moved."""
+
+    column: str
+    """The column to change."""
+    value: str | float | None = None
+    """What each row gets; null changes its own number."""
+    factor: float = 1.0
+    """What a number is multiplied by."""
+    shift: float = 0.0
+    """What is then added to it."""
+
+    @model_validator(mode="after")
+    def _has_an_edit(self) -> "TableProbeParams":
+        if self.value is None and (self.factor, self.shift) == (1.0, 0.0):
+            raise ValueError("one of value, factor and shift is needed")
+        return self
+
+
 class PictureProbeParams(ProbeParams):
     """A picture shifted, brightened, rotated, mirrored or covered in part."""
 

@@ -1,0 +1,1 @@
+"""Image regression: a picture in, a number out."""

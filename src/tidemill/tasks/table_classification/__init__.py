@@ -1,0 +1,1 @@
+"""Table classification: columns of numbers and categories in, one of several labels out."""

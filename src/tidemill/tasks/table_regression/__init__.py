@@ -1,0 +1,1 @@
+"""Table regression: columns of numbers and categories in, a number out."""

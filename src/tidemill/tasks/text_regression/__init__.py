@@ -1,0 +1,1 @@
+"""Text regression: a text in, a number out."""

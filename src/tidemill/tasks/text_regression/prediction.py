@@ -1,0 +1,19 @@
+"""Prediction: the number of a text."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.spec import Spec
+from tidemill.tasks.common import prediction as common
+from tidemill.tokens.texts import text_inputs
+
+if TYPE_CHECKING:
+    import torch
+
+Options = None
+respond = None
+stream = None
+
+
+def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
+    """Return the number of each text."""
+    return common.numbers(network(*text_inputs(batch)), spec)
