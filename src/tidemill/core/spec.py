@@ -1,4 +1,4 @@
-"""What a model must know of its input, as `tokens.json` and the `config.json` of a model hold it."""
+"""What a model must know of its input and of how its logits are read, as `tokens.json` and the `config.json` of a model hold it."""
 
 from typing import Any, Literal, TypedDict
 
@@ -7,6 +7,8 @@ Input = Literal["tokens", "n-grams", "token windows", "pixels"]
 to 1."""
 Output = Literal["labels", "span", "next token"]
 """Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary)."""
+READING = frozenset({"temperature", "thresholds"})
+"""What a spec says of how logits are read."""
 Kind = tuple[Input, Output]
 """What a task asks of a model. A model lists the kinds that it can do as `ACCEPTS`."""
 
@@ -20,7 +22,8 @@ class ChatTemplate(TypedDict):
 
 
 class Spec(TypedDict, total=False):
-    """Facts of the training rows that fix the shape of a network; a task sets those that it has."""
+    """Facts of the training rows that fix the shape of a network, and what was found on the validation rows; a task sets those
+    that it has."""
 
     task: str
     labels: list[str]
@@ -52,6 +55,15 @@ class Spec(TypedDict, total=False):
     """Tokens of the longest answer."""
     may_be_none: bool
     """Whether some questions have no answer."""
+    temperature: float
+    """What logits are divided by before they become probabilities; 1 unless given."""
+    thresholds: dict[str, float]
+    """The probability from which a label is predicted, by the label; without one it is the likeliest label, or one that
+    is likelier than not."""
+    members: int
+    """Networks of an ensemble."""
+    several: bool
+    """Of an ensemble: whether a row may have several labels."""
     tokenize: dict[str, Any]
     """Params of the tokenize stage."""
     splits: dict[str, Any]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from tidemill.core.spec import Spec
 from tidemill.tracking.points import Point
 
 
@@ -26,3 +27,6 @@ class Outcome:
     """`cpu`, or the name of the GPU."""
     solution: dict[str, float] = field(default_factory=dict)
     """What a solver found, by name: the setting that was kept, and its metrics."""
+    added: Spec = field(default_factory=lambda: Spec())
+    """What training adds to the spec: the members of an ensemble; temperature and thresholds, as the validation rows have
+    them."""

@@ -29,7 +29,10 @@ def save_model(
         shutil.copyfile(tokenizer, folder / TOKENIZER)
     params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
     solution = {"solution": outcome.solution} if outcome.solution else {}
-    config, network = params | {"spec": spec, "device": outcome.device} | solution, outcome.network
+    config, network = (
+        params | {"spec": {**spec, **outcome.added}, "device": outcome.device} | solution,
+        outcome.network,
+    )
     if isinstance(network, Exported):
         network.save(folder, config)
     else:

@@ -29,6 +29,10 @@ class LearningPart(Protocol):
     """Takes a network's base and a batch; returns features (B, D) that `step` accepts as column `features`, so that a
     frozen base runs once. None where the task has no such base."""
 
+    logits: "Callable[[torch.nn.Module, Batch], torch.Tensor] | None"
+    """Takes a network and a batch; returns logits of the labels (B, outputs), by which confidence is calibrated and
+    thresholds are chosen. None where the task gives no labels."""
+
     def step(
         self, network: "torch.nn.Module", batch: Batch, label_smoothing: float
     ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":

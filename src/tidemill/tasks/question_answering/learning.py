@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BUCKET = "tokens"
 PACKED = None
 features = None
+logits = None
 OF_TOKENS = ("tokens", "segments", "begins", "ends")
 """Columns with a value for each token of the windows."""
 

@@ -12,6 +12,7 @@ PACKED = ("tokens", "counted")
 Augment = None
 augment = None
 features = None
+logits = None
 
 
 def step(
