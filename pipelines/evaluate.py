@@ -9,6 +9,7 @@ from pipelines import artifacts, stage
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_folder, read_json, sha256_file, write_json
 from tidemill.core.params import read_system
+from tidemill.core.spec import READING
 from tidemill.core.tables import read_table
 from tidemill.evaluation import card, membership, plots, probing, report
 from tidemill.evaluation.latency import latency
@@ -46,9 +47,13 @@ def main(name: str) -> None:
 def _results(name: str, task: str, params: Evaluate) -> Results:
     predictor = Predictor(artifacts(name, "train") / "model")
     train, rows = (read_table(artifacts(name, "ingest") / f"{split}.parquet") for split in ("train", "test"))
-    predictions = _predictions(predictor, rows, Shards(artifacts(name, "tokenize") / "test"))
+    shards, measure = Shards(artifacts(name, "tokenize") / "test"), Measure(task, predictor.spec, params)
+    predictions = _predictions(predictor, rows, shards)
     against = baselines.of(task).baselines(train, rows, predictor.spec)
-    measured = Measure(task, predictor.spec, params).results(rows, predictions, against)
+    measured = measure.results(rows, predictions, against)
+    if READING & predictor.spec.keys():
+        as_trained = _predictions(predictor.as_trained(), rows, shards)
+        measured["as_trained"] = measure.overall(as_trained)
     probed = probing.probe_model(predictor, rows, params)
     weights = sha256_file(predictor.folder / WEIGHTS)
     explanation = predictor.explanation()

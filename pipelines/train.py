@@ -27,8 +27,8 @@ def main(name: str) -> None:
     """Write `model/`, `metrics.json` and `curves.csv`; checkpoints are kept until these are finished."""
     system, tokens = read_system(name), artifacts(name, "tokenize")
     task, model = system["task"], read_model(system, name)
-    augment, solved = learning.of(task).Augment, networks.is_solved(model.name)
-    training = determinism.with_precision(read_training(system, name, augment, solved))
+    solved = networks.is_solved(model.name)
+    training = determinism.with_precision(read_training(system, name, learning.of(task), solved))
     spec = read_json(tokens / "tokens.json")
     params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": recorded(training, solved)}
     identity = fingerprint(task, model.name, params, spec)

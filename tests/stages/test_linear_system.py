@@ -73,7 +73,13 @@ def test_each_strength_is_a_point_of_the_curves_and_the_best_is_kept(project: Pr
 
 def test_the_record_names_no_param_that_was_not_read(project: Project) -> None:
     config = read_json(project.artifact("reviews", "train/model/config.json"))
-    assert config["training"] == {"seed": 0, "determinism": "bitwise"}
+    assert config["training"] == {
+        "seed": 0,
+        "determinism": "bitwise",
+        "bagging": None,
+        "calibrate": False,
+        "threshold": None,
+    }
     assert config["device"] == "cpu" and "length" not in config["spec"]
     tokenize = {"unit": "ngrams", "vocabulary": 300_000, "words": None, "characters": [1, 3]}
     assert config["spec"]["tokenize"] == tokenize | {"minimum_count": 2, "hashed": False}

@@ -231,3 +231,11 @@ def test_a_new_preset_or_system_reruns_nothing_of_the_others(project: Path) -> N
     params["systems"]["another"] = params["presets"].pop("another")
     with written(project / "params.yaml", json.dumps(params)):
         assert changed() == stages(" ".join(STAGES), frozenset({"another"}))
+
+
+def test_cross_validation_adds_stages_of_its_own_and_reruns_no_other(project: Path) -> None:
+    params = YAML(typ="safe").load(project / "params.yaml")
+    params["cross_validation"]["systems"] = ["digits"]
+    folds = {f"fold@digits-{number}" for number in params["cross_validation"]["folds"]}
+    with written(project / "params.yaml", json.dumps(params)):
+        assert changed() == {f"folds/dvc.yaml:{name}" for name in (*folds, "cross_validate@digits")}

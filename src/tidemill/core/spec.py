@@ -1,4 +1,4 @@
-"""What a model must know of its input, as `tokens.json` and the `config.json` of a model hold it."""
+"""What a model must know of its input and of how its logits are read, as `tokens.json` and the `config.json` of a model hold it."""
 
 from typing import Any, Literal, TypedDict
 
@@ -8,6 +8,8 @@ to 1; or numbers (B, N), NaN where one is missing, and the codes of categories (
 Output = Literal["labels", "span", "next token", "number"]
 """Logits (B, outputs); of the start and end of a span (B, T, 2); of the token after each (B, T, vocabulary); or a number
 (B, 1), in standard deviations of the training rows from their mean."""
+READING = frozenset({"temperature", "thresholds"})
+"""What a spec says of how logits are read."""
 Kind = tuple[Input, Output]
 """What a task asks of a model. A model lists the kinds that it can do as `ACCEPTS`."""
 
@@ -21,7 +23,8 @@ class ChatTemplate(TypedDict):
 
 
 class Spec(TypedDict, total=False):
-    """Facts of the training rows that fix the shape of a network; a task sets those that it has."""
+    """Facts of the training rows that fix the shape of a network, and what was found on the validation rows; a task sets those
+    that it has."""
 
     task: str
     labels: list[str]
@@ -59,6 +62,15 @@ class Spec(TypedDict, total=False):
     """Columns of the training rows that tell none of them apart, which no model reads."""
     target: dict[str, float]
     """`mean` and `deviation` of the number to be predicted."""
+    temperature: float
+    """What logits are divided by before they become probabilities; 1 unless given."""
+    thresholds: dict[str, float]
+    """The probability from which a label is predicted, by the label; without one it is the likeliest label, or one that
+    is likelier than not."""
+    members: int
+    """Networks of an ensemble."""
+    several: bool
+    """Of an ensemble: whether a row may have several labels."""
     tokenize: dict[str, Any]
     """Params of the tokenize stage."""
     splits: dict[str, Any]

@@ -47,6 +47,10 @@ class Measure:
             "slices": self._slices(rows, predictions),
         }
 
+    def overall(self, predictions: pd.DataFrame) -> dict[str, Interval]:
+        """Return the metrics of scored predictions over all rows."""
+        return self._measured(predictions)[0]
+
     def _measured(self, predictions: pd.DataFrame) -> tuple[dict[str, Interval], dict[str, dict[str, Interval]]]:
         """Measure the metrics over all rows, and those named `metric/class` by class."""
         found = intervals(task_scoring.metrics(self.task, predictions, self.spec), len(predictions), self.bootstrap)

@@ -50,6 +50,7 @@ def _shown(results: Results) -> dict[str, Any]:
     return {
         "results": results,
         "evaluation": results.evaluation,
+        "reading": results.config["spec"],
         "verdict": verdict(results),
         "standing": _standing(results.evaluation),
         "comparison": plots.comparison(_compared(results), words(results.evaluation["main_metric"])),

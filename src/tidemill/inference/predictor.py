@@ -1,5 +1,6 @@
 """A trained model as one object: raw rows in, predictions out, prepared as in training."""
 
+import copy
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tidemill.core import stopping
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.core.params import Params
-from tidemill.core.spec import Spec
+from tidemill.core.spec import READING, Spec
 from tidemill.models.common import networks
 from tidemill.tasks.common import encoding, prediction, rows
 from tidemill.tokens import saved
@@ -97,13 +98,20 @@ class Predictor:
                 parts.append(pd.DataFrame(self.prediction.outputs(self.network, batch, self.spec)))
         return pd.concat(parts, ignore_index=True)
 
+    def as_trained(self) -> "Predictor":
+        """Return the same model with its logits as training left them: without temperature and thresholds."""
+        plain = copy.copy(self)
+        plain.spec = Spec(**{name: value for name, value in self.spec.items() if name not in READING})  # type: ignore[typeddict-item]
+        return plain
+
     def explanation(self) -> pd.DataFrame | None:
-        """Return the features with the largest weights for each label; None where single weights say nothing.
+        """Return the features with the largest weights for each label; None where single weights say nothing, as in an
+        ensemble.
 
         Columns `label`, `kind`, `feature` and `weight`.
         """
         explain = networks.module(self.config["model"]["name"]).explain
-        return None if explain is None else explain(self.network, self.tokenizer, self.spec)
+        return None if explain is None or "members" in self.spec else explain(self.network, self.tokenizer, self.spec)
 
     @property
     def predicts_numbers(self) -> bool:

@@ -54,7 +54,7 @@ def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) ->
     tokenize = read_block(system, name, "tokenize", encoding.of(task).Tokenize)
     model = read_model(system, name)
     training = determinism.with_precision(
-        read_training(system, name, learning.of(task).Augment, networks.is_solved(model.name))
+        read_training(system, name, learning.of(task), networks.is_solved(model.name))
     )
     with TemporaryDirectory() as temporary, Path(devnull).open("w") as silent, redirect_stdout(silent):
         folder = Path(temporary)

@@ -14,7 +14,7 @@ from tidemill.formats.common.source import Source
 from tidemill.models.common import networks
 from tidemill.models.common.params import ModelParams, check_model
 from tidemill.registry.params import Gates, with_limits
-from tidemill.rows.params import Ingest
+from tidemill.rows.params import CrossValidation, Ingest
 from tidemill.serving.params import Monitor, Serve
 from tidemill.sources.params import Download
 from tidemill.sweeping.params import Sweep
@@ -66,6 +66,8 @@ class Project(Params):
     """What `tidemill fetch` downloads, by the folder under `data/` it goes to."""
     systems: dict[Name, System]
     """The models to build, by name."""
+    cross_validation: CrossValidation = CrossValidation()
+    """The systems to cross-validate, and the folds."""
     presets: dict[Name, System] = Field(default={})
     """Further systems that no stage runs: `tidemill new NAME --preset PRESET` copies one to the systems."""
 
@@ -84,6 +86,9 @@ def load_project(path: Path = PARAMS_FILE) -> Project:
         part: {name: with_plugins(f"{part}.{name}", system) for name, system in systems.items()}
         for part, systems in blocks.items()
     }
+    for name in project.cross_validation.systems:
+        if name not in project.systems:
+            raise TidemillError(f"{path}: cross_validation.systems: no system {name!r}{nearest(name, project.systems)}")
     return project.model_copy(update=complete)
 
 
@@ -139,7 +144,7 @@ def with_plugins(where: str, system: System) -> System:
             "source": _source(system.source, where),
             "tokenize": tokenize,
             "model": model,
-            "training": completed(system.training, learning.of(task).Augment, networks.is_solved(model.name), where),
+            "training": completed(system.training, learning.of(task), networks.is_solved(model.name), where),
             "evaluate": with_probes(system.evaluate, probe.of(task).Params, where),
             "gates": with_limits(system.gates, where),
             "sweep": system.sweep and _sweep(system.sweep, where),

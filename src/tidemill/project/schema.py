@@ -37,7 +37,8 @@ def schema() -> Schema:
     _add_tasks(definitions["System"])
     project = definitions.pop("Project")
     for part in project["properties"].values():
-        part["additionalProperties"] = False  # a name that does not fit the pattern
+        if "patternProperties" in part:
+            part["additionalProperties"] = False  # a name that does not fit the pattern
     return {"$schema": DIALECT, "title": "params.yaml of a Tidemill project", **project, "$defs": definitions}
 
 

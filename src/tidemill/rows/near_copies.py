@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 SHINGLE = 3
 """Characters in a shingle: Chinese does not separate words."""
 PERMUTATIONS = 64
+MOST_SKETCHED = 0.9
+"""Similarity up to which the search for candidates can be told what to look for: above, it would have a single band."""
 PAIRS = 2**16
 """Pairs of hashes compared at a time: what bounds the memory."""
 
@@ -28,7 +30,7 @@ def texts(texts: "pd.Series[str]", similarity: float) -> "pd.Series[str]":
     from datasketch import MinHash, MinHashLSH
 
     shingles = {row: _shingles(text) for row, text in texts.items()}
-    index, groups = MinHashLSH(threshold=similarity, num_perm=PERMUTATIONS), dict[Any, Any]()
+    index, groups = MinHashLSH(threshold=min(similarity, MOST_SKETCHED), num_perm=PERMUTATIONS), dict[Any, Any]()
     for row, own in shingles.items():
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
         sketch.update_batch([shingle.encode() for shingle in own])

@@ -1,10 +1,10 @@
-"""Params of the ingest stage."""
+"""Params of the ingest stage and of cross-validation."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from tidemill.core.params import Fraction, Params
+from tidemill.core.params import PARAMS_FILE, Fraction, Name, Params, checked, read_yaml
 
 Kind = Literal["email", "ip_address", "telephone", "card", "iban", "chinese_identity"]
 KINDS: tuple[Kind, ...] = ("email", "ip_address", "telephone", "card", "iban", "chinese_identity")
@@ -35,3 +35,32 @@ class Ingest(Params):
     so that 1.0 means equal hashes."""
     personal_data: PersonalData | None = None
     """null does not look for any."""
+
+
+class CrossValidation(Params):
+    """Which systems are trained once more on the folds of their training rows; `folds/dvc.yaml` has the stages."""
+
+    systems: list[Name] = Field(default=[])
+    """Names of the systems; none does nothing."""
+    folds: list[int] = Field(default=[1, 2, 3, 4, 5], min_length=2)
+    """The folds by number, `[1, 2, 3, 4, 5]` for five: a stage each, of each system."""
+
+    near_copies: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Similarity from which rows share a fold where `ingest.near_duplicates` is null and has kept near copies; it is
+    measured as there."""
+
+    @field_validator("folds")
+    @classmethod
+    def _counted(cls, folds: list[int]) -> list[int]:
+        if folds != list(range(1, len(folds) + 1)):
+            raise ValueError("folds are numbered from 1 up, e.g. [1, 2, 3, 4, 5]")
+        return folds
+
+
+def read_cross_validation() -> CrossValidation:
+    """Read the block `cross_validation` of `params.yaml`.
+
+    Raises:
+        TidemillError: it is missing, or a param is unknown, missing or of a wrong type.
+    """
+    return checked(CrossValidation, read_yaml(PARAMS_FILE).get("cross_validation"), "cross_validation")

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from tidemill.core.spec import Spec
 from tidemill.tracking.points import Point
 
 
@@ -29,3 +30,6 @@ class Outcome:
     """What of differential privacy was spent; None where nothing is bounded."""
     solution: dict[str, float] = field(default_factory=dict)
     """What a solver found, by name: the setting that was kept, and its metrics."""
+    added: Spec = field(default_factory=lambda: Spec())
+    """What training adds to the spec: the members of an ensemble; temperature and thresholds, as the validation rows have
+    them."""

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import PARAMS_FILE, Fraction, Params, checked, read_block
 from tidemill.models.common.choices import Loss
+from tidemill.tasks.common.learning import LearningPart
 
 
 class Schedule(Params):
@@ -44,6 +45,36 @@ FEWEST_PRIVATE = 64
 """Rows of a batch on average, at least, where each is drawn by chance: a batch of none then never comes."""
 
 
+class Threshold(Params):
+    """What a threshold is chosen for, on the validation rows."""
+
+    metric: Literal["f1", "recall", "precision"] = "f1"
+    """What is to be as high as possible, of the label in question."""
+    least: Fraction | None = None
+    """Of recall: the precision that it must keep; of precision: the recall. Where no threshold keeps it, the one that comes
+    nearest is taken, and the training says so."""
+    label: str | None = None
+    """The label in question; null for every label where a row has several, else for the second of two in their order."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if (self.metric == "f1") != (self.least is None):
+            raise ValueError(
+                "least goes with recall, which would else predict all rows, or with precision; f1 has none"
+            )
+        return self
+
+
+class Bagging(Params):
+    """An ensemble of the model with itself: the mean of the probabilities of its members."""
+
+    members: Annotated[int, Field(ge=2)]
+    """How many are trained, one after another, each from a seed of its own."""
+    bootstrap: bool = True
+    """Whether each sees as many rows, drawn with replacement (bagging; Breiman, 1996), or all of them as they are (deep
+    ensembles; Lakshminarayanan et al., 2017)."""
+
+
 class Training(Params):
     """How the network is trained."""
 
@@ -77,6 +108,14 @@ class Training(Params):
     """Epochs without a lower validation loss before training stops early; null never stops early."""
     keep: Literal["last", "best"] = "best"
     """Which weights are kept: those of the last epoch, or of the epoch with the lowest validation loss."""
+    calibrate: bool = False
+    """Whether confidence is made to say how often a prediction is right: one temperature for all logits, fitted to the
+    validation rows by likelihood (Guo et al., 2017). It leaves the likeliest label as it is."""
+    bagging: Bagging | None = None
+    """Whether several networks are trained and become one; null trains one."""
+    threshold: Threshold | None = None
+    """How the probability from which a label is predicted is chosen, for two labels or for several of a row; null predicts
+    the likeliest label, or those that are likelier than not."""
     seed: int = 0
     """Of the initial weights and of every draw in training."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -105,6 +144,8 @@ class Training(Params):
             return self
         if self.clip is not None:
             raise ValueError("clip is of the gradient of a batch: with privacy, set privacy.clip, that of each row")
+        if self.bagging is not None:
+            raise ValueError("each member of bagging would spend ε anew: leave bagging out")
         if self.accumulate != 1:
             raise ValueError("accumulate does not go with privacy: raise batch")
         if self.augment is not None:
@@ -116,21 +157,21 @@ class Training(Params):
         return self
 
 
-OF_SOLVER = {"seed", "loss"}
+OF_SOLVER = {"bagging", "calibrate", "threshold", "loss", "seed"}
 """Params that a solver reads."""
 
 
-def read_training(system: dict[str, Any], name: str, augment: type[Params] | None, solved: bool) -> Training:
+def read_training(system: dict[str, Any], name: str, task: LearningPart, solved: bool) -> Training:
     """Check the training block of a system that `read_system` returned.
 
     Args:
-        augment: what the task allows as `augment`; None where it has no augmentation.
+        task: the learning part of the task.
         solved: whether a solver finds the weights of the model.
 
     Raises:
-        TidemillError: the block is missing, or a param is unknown, of a wrong type, or not read.
+        TidemillError: the block is missing, or a param is unknown, of a wrong type, not read, or not for this task.
     """
-    return completed(read_block(system, name, "training", Training), augment, solved, f"systems.{name}")
+    return completed(read_block(system, name, "training", Training), task, solved, f"systems.{name}")
 
 
 def recorded(training: Training, solved: bool) -> dict[str, Any]:
@@ -139,19 +180,27 @@ def recorded(training: Training, solved: bool) -> dict[str, Any]:
     return training.model_dump(include=OF_SOLVER | {"determinism"} if solved else None)
 
 
-def completed(training: Training, augment: type[Params] | None, solved: bool, where: str) -> Training:
+def completed(training: Training, task: LearningPart, solved: bool, where: str) -> Training:
     """Return the training with its `augment` checked against what the task allows, if the model reads what it sets.
 
     Raises:
-        TidemillError: the task has no augmentation, a param of it is unknown or of a wrong type, or a solver that finds the
-            weights does not read a param.
+        TidemillError: the task has no augmentation or no labels, a param of it is unknown or of a wrong type, or a solver
+            that finds the weights does not read a param.
     """
     if solved and (unread := sorted(training.model_fields_set - OF_SOLVER)):
         raise TidemillError(
             f"{PARAMS_FILE}: {where}.training.{unread[0]}: a solver finds the weights of this model, and reads only "
             f"{', '.join(sorted(OF_SOLVER))}: write `training: {{}}`"
         )
-    return with_augment(training, augment, where)
+    of_labels = {"bagging": training.bagging, "calibrate": training.calibrate, "threshold": training.threshold}
+    asked = [name for name, value in of_labels.items() if value]
+    if asked and task.logits is None:
+        raise TidemillError(f"{PARAMS_FILE}: {where}.training.{asked[0]}: this task gives no labels; leave it out")
+    if solved and training.bagging is not None and not training.bagging.bootstrap:
+        raise TidemillError(
+            f"{PARAMS_FILE}: {where}.training.bagging.bootstrap: a solver finds the same weights from any seed: set it to true"
+        )
+    return with_augment(training, task.Augment, where)
 
 
 def with_augment(training: Training, augment: type[Params] | None, where: str) -> Training:

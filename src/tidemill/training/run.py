@@ -1,5 +1,6 @@
 """Training a system: from packed shards to a network, on the features of a frozen base where there is one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from tidemill.tasks.common import learning
 from tidemill.tasks.common.learning import LearningPart
 from tidemill.tokens.batches import Batches
 from tidemill.tokens.shards import MemoryShards, Shards, windows
-from tidemill.tracking.points import Report
-from tidemill.training import determinism, features, fingerprint
+from tidemill.tracking.points import Point, Report
+from tidemill.training import bagging, determinism, features, fingerprint, reading
 from tidemill.training.fit import fit
 from tidemill.training.outcome import Outcome
 from tidemill.training.params import Training
@@ -48,18 +49,51 @@ def train_system(
         TidemillError: pretrained weights are missing or are not the pinned ones, or the params do not fit the data.
     """
     part = learning.of(task)
-    checkpoints.mkdir(parents=True, exist_ok=True)
     determinism.apply(params)
-    network = trained = networks.begin(model, spec)
     rows = {split: _rows(part, tokens / split, spec) for split in ("train", "valid")}
+    reading.check(params, spec, rows["valid"])
+
+    def train(number: int, own: Training) -> Outcome:
+        determinism.apply(own)
+
+        def tell(points: Sequence[Point]) -> None:
+            report([*bagging.named(points, number)])
+
+        return _trained(task, model, own, spec, rows, checkpoints / str(number), tell, feature_cache)
+
+    if params.bagging is None:
+        outcome = _trained(task, model, params, spec, rows, checkpoints, report, feature_cache)
+    else:
+        outcome = bagging.bagged(params, reading.several(rows["valid"].columns["labels"]), train)
+    found = reading.found(outcome.network, part, rows["valid"], params, spec)
+    return replace(outcome, added={**outcome.added, **found})
+
+
+def _trained(
+    task: str,
+    model: ModelParams,
+    params: Training,
+    spec: Spec,
+    rows: dict[str, Shards | MemoryShards],
+    checkpoints: Path,
+    report: Report,
+    feature_cache: Path,
+) -> Outcome:
+    part, network = learning.of(task), networks.begin(model, spec)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    sampled = params.bagging is not None and params.bagging.bootstrap
     if (solver := networks.module(model.name).solve) is not None:
+        rows = rows | {"train": bagging.resampled(rows["train"], params.seed)} if sampled else rows
         settings = solver(network, rows["train"], rows["valid"], model, params.loss or DEFAULT_LOSS, params.seed)
         measured = {"train": Batches(rows["train"], MEASURED), "val": Batches(rows["valid"], MEASURED)}
         return solve(network, settings, learning.chosen(part, params.loss), measured, report)
+    trained = network
     if (base := features.frozen_base(network)) is not None:
         code = fingerprint.code(task, model.name)
         rows = features.computed(base, part, params, rows, spec, code, feature_cache)
         trained = network.get_submodule("head")
+    if sampled:  # after the features, which are cached for all members
+        rows = rows | {"train": bagging.resampled(rows["train"], params.seed)}
     if params.privacy is None:
         train = Batches(rows["train"], params.batch, shuffle=True, seed=params.seed, bucket=part.BUCKET)
     else:

@@ -30,7 +30,8 @@ def save_model(
     params = {"task": task, "model": model.model_dump(), "training": recorded(training, bool(outcome.solution))}
     solution = {"solution": outcome.solution} if outcome.solution else {}
     privacy = {"privacy": outcome.privacy} if outcome.privacy else {}
-    config, network = params | {"spec": spec, "device": outcome.device} | solution | privacy, outcome.network
+    config = params | {"spec": {**spec, **outcome.added}, "device": outcome.device} | solution | privacy
+    network = outcome.network
     if isinstance(network, Exported):
         network.save(folder, config)
     else:

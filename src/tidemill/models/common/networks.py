@@ -51,8 +51,13 @@ class NetworkModule(Protocol):
 
 
 def build(params: Any, spec: Spec) -> "nn.Module":
-    """Return the network of a model with fresh weights."""
-    return module(params.name).build(params, spec)
+    """Return the network of a model with fresh weights, or of as many as an ensemble has members."""
+    part = module(params.name)
+    if "members" not in spec:
+        return part.build(params, spec)
+    from tidemill.models.common.ensemble import Ensemble
+
+    return Ensemble([part.build(params, spec) for _ in range(spec["members"])], spec["several"])
 
 
 def begin(params: Any, spec: Spec) -> "nn.Module":

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from tidemill.core.errors import TidemillError
+from tidemill.models.common.calibration import calibrated
 from tidemill.models.common.choices import Loss
 from tidemill.models.linear import Params
 from tidemill.tokens.shards import MemoryShards, Shards
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 """Passes over the rows at most."""
-WIDEST = 6.0
-"""Natural logarithm of the largest factor by which scores are scaled, up or down."""
 SMOOTHING = 0.1
 """Added to the sum of an n-gram's weights over the texts of a label: little, since the weights are small themselves."""
 REGRESSION = {"squared": "squared_epsilon_insensitive", "absolute": "epsilon_insensitive"}
@@ -61,7 +60,7 @@ def solve(
         for output in range(outputs):
             belongs = _belongs(labels, output, outputs)
             weights[:, output], bias[output] = _fit(features, scaled, belongs, params, strength, seed)
-        scale = _calibrated(held_out @ weights + bias, known)
+        scale = calibrated(held_out @ weights + bias, known)
         _put(network, weights * np.float32(scale), bias * scale)
         yield {"strength": strength, "scale": scale}
 
@@ -158,33 +157,3 @@ def _model(params: Params, strength: float, seed: int) -> Any:
     if params.loss == "logistic":
         return LogisticRegression(solver="liblinear", l1_ratio=float(not dual), dual=dual, **common)
     return LinearSVC(loss=params.loss, penalty=params.penalty, dual=dual, **common)
-
-
-def _calibrated(scores: Floats, labels: NDArray[Any]) -> float:
-    """Return the factor for scores (B, outputs) that makes the labels likeliest."""
-    from scipy.optimize import minimize_scalar
-
-    loss = _loss_of_labels if labels.ndim == 1 and scores.shape[1] > 1 else _loss_of_sigmoids
-    found = minimize_scalar(
-        lambda log: loss(scores * math.exp(log), labels), bounds=(-WIDEST, WIDEST), method="bounded"
-    )
-    return math.exp(found.x)
-
-
-def _loss_of_labels(logits: Floats, labels: NDArray[Any]) -> float:
-    """Return the mean cross-entropy of one of several labels.
-
-    A row's share of the target goes to all labels alike, so that scores which tell all rows apart do not end in certainty.
-    """
-    from scipy.special import log_softmax
-
-    chances, share = log_softmax(logits, axis=1), 1 / (len(labels) + 1)
-    own = chances[np.arange(len(labels)), labels]
-    return -float(((1 - share) * own + share * chances.mean(axis=1)).mean())
-
-
-def _loss_of_sigmoids(logits: Floats, labels: NDArray[Any]) -> float:
-    """Return the mean cross-entropy of outputs that are true or false each, with the same share for both."""
-    share = 1 / (len(labels) + 1)
-    targets = labels.reshape(logits.shape) * (1 - share) + share / 2
-    return float((np.logaddexp(0, logits) - targets * logits).mean())

@@ -36,6 +36,9 @@ class LearningPart(Protocol):
 
     LOSSES: Mapping[Loss, Step] | None
     """What stands for `step` with each `training.loss`; None where the task has one loss only."""
+    logits: "Callable[[torch.nn.Module, Batch], torch.Tensor] | None"
+    """Takes a network and a batch; returns logits of the labels (B, outputs), by which confidence is calibrated and
+    thresholds are chosen. None where the task gives no labels."""
 
     def step(
         self, network: "torch.nn.Module", batch: Batch, label_smoothing: float

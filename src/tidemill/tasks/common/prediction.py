@@ -40,9 +40,15 @@ def of(task: str) -> PredictionPart:
 
 
 def likeliest_labels(logits: "torch.Tensor", spec: Spec) -> dict[str, Any]:
-    """Return the likeliest label of each row of logits (B, outputs), its probability, and those of all labels."""
-    chances = probabilities(logits)
+    """Return the label of each row of logits (B, outputs), its probability, and those of all labels.
+
+    It is the likeliest one or, of two labels with a threshold for one of them, that one from there on.
+    """
+    chances = probabilities(logits / spec.get("temperature", 1.0))
     best = chances.argmax(axis=1)
+    for label, threshold in spec.get("thresholds", {}).items():
+        place = spec["labels"].index(label)
+        best = np.where(chances[:, place] >= threshold, place, 1 - place)
     return {
         "prediction": [spec["labels"][number] for number in best],
         "confidence": chances[np.arange(len(best)), best],

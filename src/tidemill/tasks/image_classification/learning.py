@@ -56,16 +56,22 @@ def features(base: "torch.nn.Module", batch: common.Batch) -> "torch.Tensor":
     return found
 
 
+def logits(network: "torch.nn.Module", batch: common.Batch) -> "torch.Tensor":
+    """Return the logits of each picture (B, outputs), from its features where these are known."""
+    found: torch.Tensor = network(batch["features"] if "features" in batch else scaled(batch["pixels"]))
+    return found
+
+
 def step(
     network: "torch.nn.Module", batch: common.Batch, label_smoothing: float
 ) -> tuple["torch.Tensor", dict[str, "torch.Tensor"]]:
     """Return the cross-entropy of the labels, and accuracy; for mixed pictures, that of both labels by their shares."""
-    logits = network(batch["features"] if "features" in batch else scaled(batch["pixels"]))
-    loss = common.cross_entropy(logits, batch["labels"], label_smoothing)
+    found = logits(network, batch)
+    loss = common.cross_entropy(found, batch["labels"], label_smoothing)
     if "other_labels" in batch:
-        others = common.cross_entropy(logits, batch["other_labels"], label_smoothing)
+        others = common.cross_entropy(found, batch["other_labels"], label_smoothing)
         loss = batch["share"] * loss + (1 - batch["share"]) * others
-    return loss, {"accuracy": common.accuracy(logits, batch["labels"])}
+    return loss, {"accuracy": common.accuracy(found, batch["labels"])}
 
 
 def _moved(pixels: "torch.Tensor", params: Augment) -> "torch.Tensor":

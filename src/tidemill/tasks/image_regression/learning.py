@@ -25,5 +25,6 @@ def _inputs(batch: common.Batch) -> "tuple[torch.Tensor]":
     return (batch["features"] if "features" in batch else scaled(batch["pixels"]),)
 
 
+logits = None
 LOSSES = common.number_losses(_inputs)
 step = LOSSES[DEFAULT_LOSS]

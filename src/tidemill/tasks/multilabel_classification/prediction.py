@@ -18,13 +18,15 @@ respond = None
 stream = None
 
 LIKELY = 0.5
-"""The probability from which a label is predicted."""
+"""The probability from which a label is predicted, unless the spec has a threshold for it."""
 
 
 def outputs(network: "torch.nn.Module", batch: dict[str, "torch.Tensor"], spec: Spec) -> dict[str, Any]:
-    """Return the labels that are likelier than not, the probability that they are all right, and that of each label."""
-    chances = network(*text_inputs(batch)).double().sigmoid().cpu().numpy()
-    return label_sets(chances, spec["labels"])
+    """Return the labels that reach their thresholds, the probability that they are all right, and that of each label."""
+    logits = network(*text_inputs(batch)) / spec.get("temperature", 1.0)
+    chances, thresholds = logits.double().sigmoid().cpu().numpy(), spec.get("thresholds", {})
+    chosen = chances >= np.array([thresholds.get(label, LIKELY) for label in spec["labels"]])
+    return label_sets(chances, spec["labels"], chosen)
 
 
 def label_sets(

@@ -19,6 +19,7 @@ BUCKET = "tokens"
 PACKED = None
 LOSSES = None
 features = None
+logits = None
 OF_TOKENS = ("tokens", "segments", "begins", "ends")
 """Columns with a value for each token of the windows."""
 

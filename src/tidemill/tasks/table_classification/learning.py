@@ -16,10 +16,16 @@ features = None
 LOSSES = None
 
 
+def logits(network: "torch.nn.Module", batch: common.Batch) -> "torch.Tensor":
+    """Return the logits of each row (B, outputs)."""
+    found: torch.Tensor = network(*column_inputs(batch))
+    return found
+
+
 def step(
     network: "torch.nn.Module", batch: common.Batch, label_smoothing: float
 ) -> tuple["torch.Tensor", dict[str, "torch.Tensor"]]:
     """Return the cross-entropy of the labels, and accuracy."""
-    logits = network(*column_inputs(batch))
-    loss = common.cross_entropy(logits, batch["labels"], label_smoothing)
-    return loss, {"accuracy": common.accuracy(logits, batch["labels"])}
+    found = logits(network, batch)
+    loss = common.cross_entropy(found, batch["labels"], label_smoothing)
+    return loss, {"accuracy": common.accuracy(found, batch["labels"])}

@@ -9,5 +9,6 @@ PACKED = None
 Augment = None
 augment = None
 features = None
+logits = None
 LOSSES = number_losses(column_inputs)
 step = LOSSES[DEFAULT_LOSS]

@@ -13,6 +13,7 @@ Augment = None
 augment = None
 LOSSES = None
 features = None
+logits = None
 
 
 def step(

@@ -1,0 +1,47 @@
+"""What a cross-validation found: each metric by fold, with mean and standard deviation, as numbers and as a page."""
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.evaluation.results import number, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Spread = dict[str, dict[str, float]]
+"""By metric: `mean`, `deviation` (that of a sample, between folds) and `fold_1`, `fold_2`, …"""
+
+
+def spread(folds: Mapping[int, Mapping[str, float]]) -> Spread:
+    """Return the spread of each metric that all folds have.
+
+    Args:
+        folds: metrics by name, by the number of the fold; two folds or more.
+    """
+    first, *others = folds.values()
+    shared = [name for name in first if all(name in other for other in others)]
+    return {name: _of_one({number: metrics[name] for number, metrics in folds.items()}) for name in shared}
+
+
+def render(system: str, spread: Spread, fold: "pd.Series[int]", meanings: Mapping[str, str]) -> str:
+    """Render the page. Names of labels come from the data and are shown as text.
+
+    Args:
+        fold: the fold of each out-of-fold prediction.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"words": words, "number": number}
+    counts = dict(fold.value_counts().sort_index().items())
+    page = environment.get_template("cross_validation.html.j2")
+    return page.render(system=system, spread=spread, rows=counts, meanings=meanings)
+
+
+def _of_one(values: Mapping[int, float]) -> dict[str, float]:
+    found = {"mean": statistics.fmean(values.values()), "deviation": statistics.stdev(values.values())}
+    return found | {f"fold_{number}": value for number, value in values.items()}
