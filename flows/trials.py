@@ -25,7 +25,7 @@ from tidemill.tracking.points import Point
 from tidemill.tracking.run import TrainingRun, training_run
 from tidemill.training import determinism
 from tidemill.training.fingerprint import fingerprint
-from tidemill.training.fit import LAST
+from tidemill.training.fit import resumable
 from tidemill.training.params import recorded
 from tidemill.training.run import train_system
 
@@ -67,7 +67,7 @@ def _value(name: str, system: System, record: Study, trial: Trial, parent_run: s
     identity = {"sweep": record.study_name, "trial": study.first_number(record, trial)}
     key = fingerprint(system.task, system.model.name, {**identity, **params}, spec)
     checkpoints = CHECKPOINTS / f"{name}.sweep" / key
-    with training_run(name, key, params, resumed=(checkpoints / LAST).exists()) as run:
+    with training_run(name, key, params, resumed=resumable(checkpoints)) as run:
         sweeps.nest(run, parent_run, trial.number)
         try:
             report = _Report(record, trial, system.sweep.metric, run)

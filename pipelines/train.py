@@ -13,7 +13,7 @@ from tidemill.tasks.common import learning
 from tidemill.tracking.run import training_run
 from tidemill.training import determinism, saving
 from tidemill.training.fingerprint import fingerprint
-from tidemill.training.fit import LAST
+from tidemill.training.fit import resumable
 from tidemill.training.params import read_training, recorded
 from tidemill.training.run import train_system
 from tidemill.training.utilisation import costs
@@ -33,7 +33,7 @@ def main(name: str) -> None:
     params = {"tokenize": spec["tokenize"], "model": model.model_dump(), "training": recorded(training, solved)}
     identity = fingerprint(task, model.name, params, spec)
     checkpoints = CHECKPOINTS / name / identity
-    with training_run(name, identity, params, resumed=(checkpoints / LAST).exists()) as run:
+    with training_run(name, identity, params, resumed=resumable(checkpoints)) as run:
         started = time.monotonic()
         outcome = train_system(task, model, training, spec, tokens, checkpoints, run.log, FEATURES / name)
         seconds = time.monotonic() - started

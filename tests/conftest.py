@@ -21,6 +21,11 @@ from tests.projects import ROOT, Project
 from tests.unit.registry.proposals import as_it_was, proposed_project
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the faults' tests."""
+    parser.addoption("--faults-table", action="store_true", help="write docs/reference/faults.md from what was run")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """Give Ctrl-C its usual meaning to all that tests start: a shell's background job hands down that it is ignored."""

@@ -1,4 +1,4 @@
-"""Processes that kill themselves between two steps of what they do."""
+"""Processes that send themselves a signal between two steps of what they do."""
 
 import os
 import signal
@@ -13,24 +13,24 @@ PATHS = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
 KILLED = """
 import os, signal, sys
 from importlib import import_module
-place, name, turn, when = sys.argv[1:5]
+place, name, turn, when, number = sys.argv[1:6]
 place = getattr(import_module(place.split(":")[0]), place.split(":")[1]) if ":" in place else import_module(place)
 real, calls = getattr(place, name), [0]
 def step(*arguments, **options):
     calls[0] += 1
     if calls[0] == int(turn) and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(number))
     returned = real(*arguments, **options)
     if calls[0] == int(turn) and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(number))
     return returned
 setattr(place, name, step)
-del sys.argv[1:5]
+del sys.argv[1:6]
 """
 
 
 class Step(NamedTuple):
-    """The turn of a function, and whether the kill comes before or after it."""
+    """The turn of a function, and whether the signal comes before or after it."""
 
     place: str
     """Its module, or `module:class`."""
@@ -42,8 +42,9 @@ class Step(NamedTuple):
         return f"{self.when}-{self.name}-{self.turn}"
 
 
-def run_killed(script: str, *arguments: str, step: Step) -> None:
-    """Run a script in the working folder, which must be killed at the step."""
-    command = [sys.executable, "-c", KILLED + script, *map(str, step), *arguments]
+def run_killed(script: str, *arguments: str, step: Step, number: signal.Signals = signal.SIGKILL) -> None:
+    """Run a script in the working folder, which must be ended by the signal at the step."""
+    command = [sys.executable, "-c", KILLED + script, *map(str, step), str(int(number)), *arguments]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": PATHS}, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    ended = {-number, 130} if number == signal.SIGINT else {-number}  # Python turns Ctrl-C into an exception first
+    assert done.returncode in ended, done.stdout + done.stderr

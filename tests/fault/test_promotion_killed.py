@@ -1,30 +1,21 @@
 """Promotions that are killed between any two steps, and twenty at once: the alias and the log always agree in the end."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fault.acts import PROMOTION
 from tests.fault.kills import PATHS, Step, run_killed
 from tests.postgresql import PostgreSQL
-from tests.unit.registry.proposals import GRACE, proposed_project
-from tidemill.registry import champion, promotion
+from tests.unit.registry.proposals import proposed_project
+from tidemill.registry import champion
 from tidemill.registry.audit import audit
 from tidemill.tracking import store
 
-APPROVE = """
-import sys
-from tidemill.core.errors import TidemillError
-from tidemill.registry import promotion
-from tidemill.tracking import store
-from tidemill.registry.identity import Identity
-try:
-    promotion.approve(store.connect(), "bars", sys.argv[1], Identity(f"{sys.argv[2]} <{sys.argv[2]}@localhost>", "git"), "good")
-except TidemillError as error:
-    sys.exit(f"error: {error}")
-"""
 RACE = """
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -67,18 +58,18 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_killed_between_two_steps(proposed: Path, step: Step) -> None:
-    run_killed(APPROVE, "1", "grace", step=step)
+    run_killed(PROMOTION.script, *PROMOTION.arguments, step=step)
     client = store.connect()
     found, (entries, wrong) = champion.find(client, "bars"), audit(client, "bars")
     assert not any("without a decision" in line for line in wrong)  # the log decides which of the two it is
     assert found is None or entries[-1].champion_after == "1"
-    entry = promotion.approve(client, "bars", "1", GRACE, "good")
-    after = champion.find(client, "bars")
-    assert after is not None and str(after.version) == "1"
-    entries, wrong = audit(client, "bars")
-    assert wrong == []
-    assert [item.state for item in entries] == ["begun", "done"]
-    assert entry in entries
+    PROMOTION.succeed()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ended_by_another_signal(proposed: Path, number: signal.Signals) -> None:
+    run_killed(PROMOTION.script, *PROMOTION.arguments, step=Step(CLIENT, "log_param", 1, "after"), number=number)
+    PROMOTION.succeed()
 
 
 def test_of_twenty_at_once_one_wins(proposed: Path) -> None:

@@ -20,12 +20,14 @@ from tidemill.registry.decision_entry import Entry, signed
 from tidemill.registry.decision_log import DecisionLog, champion_of, earlier_champions, following
 from tidemill.registry.identity import Identity
 from tidemill.tracking import tags
+from tidemill.tracking.store import failing_in_one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 
+@failing_in_one_line()
 def approve(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
     """Make a version champion; if it is already, by decision, that decision is returned.
 
@@ -40,6 +42,7 @@ def approve(client: "MlflowClient", system: str, version: str, by: Identity, why
     return _carry_out(client, log, begun, by)
 
 
+@failing_in_one_line()
 def reject(client: "MlflowClient", system: str, version: str, by: Identity, why: str) -> Entry:
     """Reject a version: it stays in the registry, and is no longer the challenger; rejecting it again changes nothing.
 
@@ -68,6 +71,7 @@ def reject(client: "MlflowClient", system: str, version: str, by: Identity, why:
     return written
 
 
+@failing_in_one_line()
 def rollback(client: "MlflowClient", system: str, by: Identity, why: str) -> Entry:
     """Put the champion before the present one back into service.
 

@@ -30,7 +30,7 @@ from tidemill.registry.params import gates
 from tidemill.tracking import tags
 from tidemill.tracking.points import Point
 from tidemill.tracking.run import TrainingRun
-from tidemill.tracking.store import connect, experiment_id, runs
+from tidemill.tracking.store import connect, experiment_id, failing_in_one_line, own_folder, runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,6 +48,7 @@ DIGEST_LENGTH = 36
 """Longest digest of a data set that MLflow accepts; the whole hash is in the data set's profile."""
 
 
+@failing_in_one_line()
 def register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Register a candidate; the same weights and evaluation are registered once, however often this is called.
 
@@ -66,6 +67,13 @@ def register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         TidemillError: a gate names a metric that was not measured, or the evaluation is not of these weights.
     """
+    from filelock import FileLock
+
+    with FileLock(own_folder() / f"register-{name}.lock"):  # two at once would both find no version of these weights
+        return _register(name, params, folder)
+
+
+def _register(name: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     candidate = Candidate(name, params, folder)
     found = _checks_of(candidate)
     client = connect()

@@ -5,6 +5,8 @@ Nothing need be started or configured. Only `MlflowClient` is used.
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +79,22 @@ def experiment_id(client: "MlflowClient", system: str) -> str:
         return found.experiment_id if found else _new_experiment(client, system)
     except MlflowException as error:
         raise TidemillError(f"MLflow's store {store_uri()} cannot be used: {error.message.splitlines()[0]}") from error
+
+
+@contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """Turn what MLflow raises where its store fails in the middle, on a full disk or without its server, into one line.
+
+    Raises:
+        TidemillError: the store failed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        line = " ".join(error.message.split())[:300]
+        raise TidemillError(f"MLflow's store has failed: {line}; mend it, and run again") from error
 
 
 def runs(client: "MlflowClient", system: str, tag: str, value: str) -> "list[Run]":

@@ -14,7 +14,8 @@ import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file, save_file
 
-from tidemill.core.files import finished_file
+from tidemill.core.errors import TidemillError
+from tidemill.core.files import finished_file, sha256_file
 from tidemill.tokens.batches import Batches
 from tidemill.tracking.points import Point, Report
 
@@ -76,6 +77,7 @@ class BestWeights(lightning.Callback):
         self.path = path
         self.lowest = float("inf")
         self.epoch = -1
+        self.sha256: str | None = None
 
     def on_validation_end(self, trainer: Any, learner: Any) -> None:
         """Save the weights if their loss is the lowest so far."""
@@ -84,18 +86,27 @@ class BestWeights(lightning.Callback):
             self.lowest, self.epoch = loss, trainer.current_epoch
             with finished_file(self.path) as partial:
                 save_file(_own_storage(learner.network.state_dict()), partial)
+            self.sha256 = sha256_file(self.path)
 
     def restore(self, network: torch.nn.Module) -> None:
-        """Load the best weights into the network."""
+        """Load the best weights into the network.
+
+        Raises:
+            TidemillError: the file is not what was saved.
+        """
+        if self.sha256 not in (None, sha256_file(self.path)):
+            raise TidemillError(
+                f"{self.path} is damaged: remove {self.path.parent}, and run again to train from the start"
+            )
         network.load_state_dict(load_file(self.path))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the lowest loss and its epoch."""
-        return {"lowest": self.lowest, "epoch": self.epoch}
+        """Return the lowest loss, its epoch, and the hash of the file."""
+        return {"lowest": self.lowest, "epoch": self.epoch, "sha256": self.sha256}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume with them."""
-        self.lowest, self.epoch = state["lowest"], state["epoch"]
+        self.lowest, self.epoch, self.sha256 = state["lowest"], state["epoch"], state.get("sha256")
 
 
 class Checkpoints(lightning.Callback):

@@ -1,8 +1,10 @@
 """Training a network, or resuming a training that was killed."""
 
 import logging
+import shutil
 import warnings
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytorch_lightning as lightning
 import torch
@@ -21,6 +23,25 @@ from tidemill.training.utilisation import mfu
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+def resumable(folder: Path) -> bool:
+    """Return whether the folder has a checkpoint to resume from; one that was damaged is removed, and a line says so."""
+    last = folder / LAST
+    if not last.exists() or _is_whole(last):
+        return last.exists()
+    print(f"{last} is damaged: the training starts again", flush=True)
+    shutil.rmtree(folder)
+    return False
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether the checksums in a file of torch's are those of its content: torch writes them and never looks at them."""
+    try:
+        with ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except Exception:  # a wrong byte may be in any field that is read
+        return False
 
 
 def fit(
