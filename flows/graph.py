@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-from dvc.dvcfile import PROJECT_FILE
-from dvc.lock import LockError
-from dvc.repo import Repo, lock_repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
-from dvc.stage import PipelineStage
-from dvc.stage.cache import RunCacheNotSupported
 
+from flows.dvc_internals import (
+    PROJECT_FILE,
+    LockError,
+    PipelineStage,
+    Repo,
+    RunCacheNotSupported,
+    get_active_graph,
+    lock_repo,
+    plan_repro,
+)
 from flows.reasons import reasons_to_run
 
 BUSY_SECONDS = 1.0

@@ -20,6 +20,8 @@ STYLES = {
     "cached": "green",
     "completed": "green",
     "failed": "red",
+    "running": "yellow",
+    "waiting": "dim",
 }
 
 
@@ -64,10 +66,11 @@ def _results(plan: Plan, outcomes: dict[str, Outcome]) -> Iterator[tuple[str, st
         if outcome is None:
             yield address, "not run", "", "another stage failed first"
         else:
-            yield address, _state(outcome), f"{outcome.seconds:.1f}", _note(outcome)
+            yield address, state(outcome), f"{outcome.seconds:.1f}", note(outcome)
 
 
-def _state(outcome: Outcome) -> str:
+def state(outcome: Outcome) -> str:
+    """Return how a stage ended, in one word."""
     names = {
         "ran": "completed",
         "restored": "cached",
@@ -77,7 +80,8 @@ def _state(outcome: Outcome) -> str:
     return names.get(outcome.kind, outcome.kind)
 
 
-def _note(outcome: Outcome) -> str:
+def note(outcome: Outcome) -> str:
+    """Return what else there is to say of it, in one line."""
     if outcome.kind == "restored":
         return "from DVC's run cache"
     return outcome.error
@@ -127,6 +131,11 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _add(table: Table, address: str, state: str, *cells: str) -> None:
+def _add(table: Table, address: str, how: str, *cells: str) -> None:
+    table.add_row(escape(address), styled(how), *map(escape, cells))
+
+
+def styled(state: str) -> str:
+    """Return a word for a state in its colour, as markup of rich's."""
     style = STYLES.get(state, "magenta")
-    table.add_row(escape(address), f"[{style}]{state}[/{style}]", *map(escape, cells))
+    return f"[{style}]{state}[/{style}]"

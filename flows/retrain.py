@@ -11,14 +11,13 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.dvc_internals import DvcException, Repo
 from flows.events import PROPOSED, emit
 from flows.pipeline import train
 from flows.worktree import clean_worktree

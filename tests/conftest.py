@@ -21,6 +21,11 @@ from tests.projects import ROOT, Project
 from tests.unit.registry.proposals import as_it_was, proposed_project
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--drawn", type=int, default=3, help="Repositories to draw for the flow beside `dvc repro`.")
+    parser.addoption("--kills", type=int, default=4, help="Flows to kill, at as many points.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """Give Ctrl-C its usual meaning to all that tests start: a shell's background job hands down that it is ignored."""

@@ -1,0 +1,42 @@
+"""All that the flows use of DVC beside its commands: DVC promises none of it, so it stands here, and nowhere else.
+
+`tests/unit/flows/test_flow_dvc_internals.py` says what of it is used and how it is called, and fails by name where a new
+version of DVC has changed it. `docs/decisions/our-own-runner.md` says why each is needed.
+"""
+
+import dulwich.ignore as gitignore
+import dvc.rwlock as path_locks
+from dvc.dvcfile import PROJECT_FILE, Lockfile
+from dvc.exceptions import DvcException
+from dvc.lock import Lock, LockError
+from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import _reproduce_stage as reproduce_stage
+from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.stage import PipelineStage
+from dvc.stage.cache import RunCacheNotSupported
+from dvc.stage.exceptions import StageCmdFailedError
+from dvc.stage.loader import StageLoader
+from dvc.stage.serialize import to_lockfile
+from dvc.utils.serialize import dumps_yaml, loads_yaml
+
+__all__ = [
+    "PROJECT_FILE",
+    "DvcException",
+    "Lock",
+    "LockError",
+    "Lockfile",
+    "PipelineStage",
+    "Repo",
+    "RunCacheNotSupported",
+    "StageCmdFailedError",
+    "StageLoader",
+    "dumps_yaml",
+    "get_active_graph",
+    "gitignore",
+    "loads_yaml",
+    "lock_repo",
+    "path_locks",
+    "plan_repro",
+    "reproduce_stage",
+    "to_lockfile",
+]
