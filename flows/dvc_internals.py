@@ -6,6 +6,8 @@ version of DVC has changed it. `docs/decisions/our-own-runner.md` says why each 
 
 import dulwich.ignore as gitignore
 import dvc.rwlock as path_locks
+from dvc.dependency.db import AbstractDependency
+from dvc.dependency.repo import RepoDependency
 from dvc.dvcfile import PROJECT_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import Lock, LockError
@@ -21,12 +23,14 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 __all__ = [
     "PROJECT_FILE",
+    "AbstractDependency",
     "DvcException",
     "Lock",
     "LockError",
     "Lockfile",
     "PipelineStage",
     "Repo",
+    "RepoDependency",
     "RunCacheNotSupported",
     "StageCmdFailedError",
     "StageLoader",

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import Task, flow, get_client, get_run_logger
@@ -143,7 +144,7 @@ def _run_stage(stage: Stage, runner: StageRunner, options: Options, limits: dict
     pages = links(stage) if outcome.kind in ("ran", "restored") else []
     if pages:
         create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
-    return _state(outcome)
+    return _state(outcome, stage.reasons)
 
 
 def _stopped_from_outside(_: Task[..., Any], _run: TaskRun, state: State[Outcome]) -> bool:
@@ -156,10 +157,11 @@ def _told(state: State[Outcome]) -> Outcome:
     return told if isinstance(told, Outcome) else Outcome("failed", 0.0, state.message or "Prefect lost its task")
 
 
-def _state(outcome: Outcome) -> State[Outcome]:
+def _state(outcome: Outcome, reasons: Sequence[str]) -> State[Outcome]:
     match outcome.kind:
         case "ran":
-            return Completed(message=f"ran in {outcome.seconds:.1f} s", data=outcome)
+            why = f": {'; '.join(reasons)}" if reasons else ""
+            return Completed(message=f"ran in {outcome.seconds:.1f} s{why}", data=outcome)
         case "restored":
             return Completed(name="Cached", message="its outputs came back from DVC's run cache", data=outcome)
         case "unchanged":

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from flows import lockfile
-from flows.dvc_internals import Lockfile, gitignore, path_locks, to_lockfile
+from flows.dvc_internals import AbstractDependency, Lockfile, RepoDependency, gitignore, path_locks, to_lockfile
 
 
 def apply() -> None:
     """Change DVC in this process."""
     _write_lock_entries_alone()
-    _lock_paths_once()
+    lock_paths_once()
     gitignore.Pattern = cache(gitignore.Pattern)  # a line of `.gitignore`; each takes a tenth of a millisecond
 
 
@@ -48,28 +48,48 @@ def _write_lock_entries_alone() -> None:
     Lockfile.dump_stages = dump_stages
 
 
-def _lock_paths_once() -> None:
+@contextmanager
+def reading(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
+    """Lock all that these stages read and write against those that write it, at once instead of stage by stage.
+
+    Raises:
+        LockError: another process is writing some of it.
+    """
+    lock_paths_once()
+    paths = {
+        item.fs_path
+        for stage in stages
+        for item in (*stage.deps, *stage.outs)
+        if not isinstance(item, RepoDependency | AbstractDependency)
+    }
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with path_locks.rwlock(repo.tmp_dir, repo.fs, "tidemill", sorted(paths), [], hardlink):
+        yield
+
+
+@cache
+def lock_paths_once() -> None:
     """Have DVC lock the files of a stage once; it does so again for each step within, which changes nothing."""
     original = path_locks.rwlock
-    reading: set[str] = set()
-    writing: set[str] = set()
+    read_here: set[str] = set()
+    written_here: set[str] = set()
 
     @contextmanager
     def rwlock(
         tmp_dir: str, fs: Any, cmd: str, read: Sequence[str], write: Sequence[str], hardlink: bool
     ) -> Iterator[None]:
-        more_read = [path for path in read if path not in reading | writing]
-        more_write = [path for path in write if path not in writing]
+        more_read = [path for path in read if path not in read_here and path not in written_here]
+        more_write = [path for path in write if path not in written_here]
         if not more_read and not more_write:
             yield
             return
         with original(tmp_dir, fs, cmd, more_read, more_write, hardlink):
-            reading.update(more_read)
-            writing.update(more_write)
+            read_here.update(more_read)
+            written_here.update(more_write)
             try:
                 yield
             finally:
-                reading.difference_update(more_read)
-                writing.difference_update(more_write)
+                read_here.difference_update(more_read)
+                written_here.difference_update(more_write)
 
     path_locks.rwlock = rwlock

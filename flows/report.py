@@ -44,9 +44,11 @@ def result_table(plan: Plan, outcomes: dict[str, Outcome]) -> Table:
 
 
 def markdown(plan: Plan, outcomes: dict[str, Outcome], metrics: dict[str, Any]) -> str:
-    """Show how each stage ended, the metrics DVC keeps of it, and its reports."""
-    rows = ["| stage | state | seconds | note |", "| --- | --- | ---: | --- |"]
-    rows += [f"| {' | '.join(map(_cell, row))} |" for row in _results(plan, outcomes)]
+    """Show how each stage ended and why it ran, the metrics DVC keeps of it, and its reports."""
+    rows = ["| stage | state | seconds | why | note |", "| --- | --- | ---: | --- | --- |"]
+    for address, how, seconds, more in _results(plan, outcomes):
+        cells = (address, how, seconds, _cause(plan[address], outcomes), more)
+        rows.append(f"| {' | '.join(map(_cell, cells))} |")
     figures = [f"| {_cell(stage)} | {_cell(name)} | {value} |" for stage, name, value in _figures(metrics)]
     if figures:
         rows += ["", "| stage | metric | value |", "| --- | --- | ---: |", *figures]
@@ -58,6 +60,15 @@ def _why(stage: Stage, plan: Plan, changing: set[str]) -> str:
         return "; ".join(stage.reasons)
     upstream = [need for need in stage.needs if need in changing and not plan[need].constant]
     return f"if {', '.join(upstream)} gives another output" if upstream else ""
+
+
+def _cause(stage: Stage, outcomes: dict[str, Outcome]) -> str:
+    """Say why a stage ran: what DVC found before the run, or what has run before it."""
+    outcome = outcomes.get(stage.address)
+    if outcome is None or outcome.kind in ("restored", "unchanged"):
+        return ""
+    upstream = [need for need in stage.needs if need in outcomes and outcomes[need].kind in ("ran", "restored")]
+    return "; ".join(stage.reasons) or f"another output of {', '.join(upstream)}"
 
 
 def _results(plan: Plan, outcomes: dict[str, Outcome]) -> Iterator[tuple[str, str, str, str]]:
