@@ -4,7 +4,9 @@
 version of DVC has changed it. `docs/decisions/our-own-runner.md` says why each is needed.
 """
 
-import dulwich.ignore as gitignore
+from importlib import import_module
+from typing import Any
+
 import dvc.rwlock as path_locks
 from dvc.dependency.db import AbstractDependency
 from dvc.dependency.repo import RepoDependency
@@ -20,6 +22,9 @@ from dvc.stage.exceptions import StageCmdFailedError
 from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, loads_yaml
+
+gitignore: Any = import_module("dulwich.ignore")
+"""How DVC's own dependency reads `.gitignore`."""
 
 __all__ = [
     "PROJECT_FILE",
