@@ -3,12 +3,12 @@
 from subprocess import CalledProcessError
 from typing import Any
 
-from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from flows import pipeline
+from flows.dvc_internals import DvcException
 from flows.runners import chosen_runner
 from flows.worktree import Commit, clean_worktree, commit_all, fetch_data, new_branch, waiting_branch
 from tidemill.core.errors import TidemillError

@@ -7,8 +7,7 @@ from pathlib import Path
 from statistics import mean
 from tempfile import NamedTemporaryFile
 
-from dvc.repo import Repo
-
+from flows.dvc_internals import Repo
 from flows.graph import Plan, may_change
 
 FILE = Path(".dvc", "tmp", "flow", "durations.json")
@@ -31,6 +30,11 @@ def expected(plan: Plan) -> dict[str, float]:
         address: known.get(address) or mean(groups.get(_group(address), [otherwise])) if address in changing else 0.0
         for address in plan
     }
+
+
+def known() -> bool:
+    """Whether anything is known of any stage."""
+    return bool(_read(_file()))
 
 
 def remember(seconds: Mapping[str, float]) -> None:

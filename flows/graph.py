@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-from dvc.dvcfile import PROJECT_FILE
-from dvc.lock import LockError
-from dvc.repo import Repo, lock_repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
-from dvc.stage import PipelineStage
-from dvc.stage.cache import RunCacheNotSupported
 
+from flows.dvc_internals import (
+    PROJECT_FILE,
+    LockError,
+    PipelineStage,
+    Repo,
+    RunCacheNotSupported,
+    get_active_graph,
+    lock_repo,
+    plan_repro,
+)
+from flows.quick_dvc import reading
 from flows.reasons import reasons_to_run
 
 BUSY_SECONDS = 1.0
@@ -156,7 +161,9 @@ def _read_plan(repo: Repo, choice: Choice) -> Plan:
     if choice.single_item:
         order = [stage for stage in order if stage in chosen]
     after = _order_of_frozen(repo.index.graph, order)
-    return {stage.addressing: _stage(stage, graph, set(order), after.get(stage, []), choice) for stage in order}
+    inside = set(order)
+    with reading(repo, order):
+        return {stage.addressing: _stage(stage, graph, inside, after.get(stage, []), choice) for stage in order}
 
 
 def _order_of_frozen(graph: nx.DiGraph, order: list[Any]) -> dict[Any, list[Any]]:
@@ -178,7 +185,9 @@ def _order_of_frozen(graph: nx.DiGraph, order: list[Any]) -> dict[Any, list[Any]
 def _select(stages: list[Any], names: list[str], repo: Repo) -> list[Any]:
     """Return the stages to start from, in the order in which DVC itself collects its targets."""
     if not names:
-        return list(repo.stage.collect(PROJECT_FILE)) if Path(PROJECT_FILE).is_file() else stages
+        if not Path(PROJECT_FILE).is_file():
+            return stages
+        return [stage for stage in repo.index.stages if stage.relpath == PROJECT_FILE]
     chosen: dict[Any, None] = {}
     for name in names:
         found = [stage for stage in stages if name in _names(stage)]

@@ -13,14 +13,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dvc.repo import Repo
-from dvc.utils.serialize import dumps_yaml, loads_yaml
+from flows.dvc_internals import Repo, dumps_yaml, loads_yaml
 
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  [^\s#?].*(?:\n(?:    .*)?(?=\n))*\n", re.MULTILINE)
 """The line with the stage's name, and all below it that stands further in."""
 SHARED = re.compile(r"[&*]id\d")
 """An anchor or alias of YAML's: it is numbered over the whole file."""
+
+PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z_][\w@-]*", re.ASCII | re.IGNORECASE)
+"""A name that no version of YAML takes for something else than a text."""
 
 Entries = dict[str, str]
 """The text of each entry by the first line of it, in the order of the file."""
@@ -91,5 +93,7 @@ def _entry(name: str, content: Mapping[str, Any]) -> str | None:
 
 def _line(name: str) -> str | None:
     """Return the line that an entry begins with: a name that YAML would take for something else stands in quotes."""
+    if PLAIN.fullmatch(name):
+        return f"  {name}:"
     text = _entry(name, {"cmd": ""})
     return text.partition("\n")[0] if text else None

@@ -1,10 +1,9 @@
 """The Prefect flow over DVC's graph: each stage a task, independent ones at the same time, unchanged ones cached."""
 
+import logging
 import os
-import queue
 import re
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import Task, flow, get_client, get_run_logger
@@ -13,31 +12,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
+from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from rich.console import Console
 
-from flows import durations
-from flows.graph import (
-    Choice,
-    Plan,
-    PlanError,
-    Stage,
-    may_change,
-    pull_run_cache,
-    read_metrics,
-    read_plan,
-    width,
-)
-from flows.limits import LimitError, of_this_machine
-from flows.records import serial_records
+from flows import display
+from flows.engine import Request, run_plan
+from flows.graph import Plan, PlanError, Stage, pull_run_cache, read_metrics, read_plan
+from flows.limits import LimitError
 from flows.report import links, markdown, result_table
 from flows.runners import chosen_runner
-from flows.schedule import Schedule
-from flows.stages import Options, Outcome, StageRunner, stage_environment
-
-CANCEL_POLL_SECONDS = 5.0
-"""How often Prefect is asked whether somebody has cancelled the run on its page."""
+from flows.stages import Options, Outcome, StageRunner
 
 
 class CancelledOnPageError(Exception):
@@ -75,20 +61,16 @@ def train(
         no_commit: do not put outputs into DVC's cache.
         no_run_cache: run what DVC's run cache has the outputs of.
     """
-    options = Options(force, allow_missing, pull, no_commit, run_cache=not no_run_cache)
+    parameters = dict(locals())
     try:
-        choice = Choice(tuple(stages or ()), downstream, single_item, force, allow_missing)
-        plan = read_plan(choice, limits or ())
-        room = {**of_this_machine(), **(limits or {})}
+        request = Request.from_parameters(parameters)
+        plan = read_plan(request.choice, limits or ())
     except (PlanError, LimitError) as error:
         return Failed(message=str(error))
     if pull and not no_run_cache:
         pull_run_cache()
-    at_once = jobs or os.cpu_count() or 1
-    schedule = Schedule(plan, at_once, room, keep_going, durations.expected(plan))
-    environment = stage_environment(min(at_once, width(plan, may_change(plan))))
     try:
-        outcomes = _run(plan, schedule, options, force_downstream, room, environment)
+        outcomes = run_plan(plan, request, PrefectTasks(), _display(plan, request.jobs))
     except (KeyboardInterrupt, TerminationSignal, CancelledOnPageError):
         if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker sent the signal, and reports the cancellation itself
             raise
@@ -102,46 +84,38 @@ def train(
     return _final_state(plan, outcomes)
 
 
-def _run(
-    plan: Plan,
-    schedule: Schedule,
-    options: Options,
-    force_downstream: bool,
-    room: dict[str, int],
-    environment: dict[str, str],
-) -> dict[str, Outcome]:
-    """Run the plan to its end and return how each stage that started ended. However it ends, no stage is left."""
-    outcomes: dict[str, Outcome] = {}
-    futures: dict[str, PrefectFuture[Any]] = {}
-    forced: set[str] = set()
-    ended: queue.Queue[str] = queue.Queue()
-    with serial_records(plan), StageRunner(environment) as runner:
-        try:
-            while True:
-                for address in schedule.start():
-                    stage = plan[address]
-                    made_anew = force_downstream and any(_made_anew(need, outcomes, forced) for need in stage.needs)
-                    if options.force or made_anew:
-                        forced.add(address)
-                    how = replace(options, force=address in forced)
-                    limits = {name: room[name] for name in stage.limits if name in room}
-                    upstream = [futures[need] for need in stage.needs]
-                    futures[address] = _task(address).submit(stage, runner, how, limits, wait_for=upstream)
-                    futures[address].add_done_callback(partial(_put, ended, address))
-                if not schedule.running:
-                    return outcomes
-                address = _next(ended)
-                outcomes[address] = _outcome(futures[address])
-                schedule.end(address, succeeded=not outcomes[address].failed)
-        finally:
-            runner.stop()
-            for address in schedule.running:
-                futures[address].wait()
-            durations.remember({one: outcome.seconds for one, outcome in outcomes.items() if outcome.kind == "ran"})
+class PrefectTasks:
+    """Runs each stage as a task of Prefect's, in whatever process its task runner chooses."""
+
+    def start(
+        self,
+        stage: Stage,
+        runner: StageRunner,
+        options: Options,
+        limits: dict[str, int],
+        upstream: list[PrefectFuture[Any]],
+    ) -> PrefectFuture[Any]:
+        return _task(stage.address).submit(stage, runner, options, limits, wait_for=upstream)
+
+    def outcome(self, future: PrefectFuture[Any]) -> Outcome:
+        future.wait()
+        return _told(future.state)
+
+    def check(self) -> None:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(flow_run.id).state
+        if state and (state.is_cancelling() or state.is_cancelled()):
+            raise CancelledOnPageError
 
 
-def _made_anew(address: str, outcomes: dict[str, Outcome], forced: set[str]) -> bool:
-    return address in forced or outcomes[address].kind in ("ran", "restored")
+def _display(plan: Plan, jobs: int) -> display.Display:
+    """Show a live table on a terminal, and what Prefect prints above it."""
+    shown = display.chosen(plan, jobs, display.Nothing())
+    if isinstance(shown, display.LiveTable):
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, PrefectConsoleHandler):
+                handler.console = shown.console
+    return shown
 
 
 def _task(address: str) -> Task[..., Any]:
@@ -170,16 +144,11 @@ def _run_stage(stage: Stage, runner: StageRunner, options: Options, limits: dict
     pages = links(stage) if outcome.kind in ("ran", "restored") else []
     if pages:
         create_markdown_artifact("\n".join(pages), key=re.sub("[^a-z0-9]+", "-", stage.address.lower()))
-    return _state(outcome)
+    return _state(outcome, stage.reasons)
 
 
 def _stopped_from_outside(_: Task[..., Any], _run: TaskRun, state: State[Outcome]) -> bool:
     return _told(state).kind == "interrupted"
-
-
-def _outcome(future: PrefectFuture[Any]) -> Outcome:
-    future.wait()
-    return _told(future.state)
 
 
 def _told(state: State[Outcome]) -> Outcome:
@@ -188,29 +157,11 @@ def _told(state: State[Outcome]) -> Outcome:
     return told if isinstance(told, Outcome) else Outcome("failed", 0.0, state.message or "Prefect lost its task")
 
 
-def _put(ended: queue.Queue[str], address: str, _future: PrefectFuture[Any]) -> None:
-    ended.put(address)
-
-
-def _next(ended: queue.Queue[str]) -> str:
-    while True:
-        try:
-            return ended.get(timeout=CANCEL_POLL_SECONDS)
-        except queue.Empty:
-            _check_page()
-
-
-def _check_page() -> None:
-    with get_client(sync_client=True) as client:
-        state = client.read_flow_run(flow_run.id).state
-    if state and (state.is_cancelling() or state.is_cancelled()):
-        raise CancelledOnPageError
-
-
-def _state(outcome: Outcome) -> State[Outcome]:
+def _state(outcome: Outcome, reasons: Sequence[str]) -> State[Outcome]:
     match outcome.kind:
         case "ran":
-            return Completed(message=f"ran in {outcome.seconds:.1f} s", data=outcome)
+            why = f": {'; '.join(reasons)}" if reasons else ""
+            return Completed(message=f"ran in {outcome.seconds:.1f} s{why}", data=outcome)
         case "restored":
             return Completed(name="Cached", message="its outputs came back from DVC's run cache", data=outcome)
         case "unchanged":

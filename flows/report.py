@@ -20,6 +20,8 @@ STYLES = {
     "cached": "green",
     "completed": "green",
     "failed": "red",
+    "running": "yellow",
+    "waiting": "dim",
 }
 
 
@@ -42,9 +44,11 @@ def result_table(plan: Plan, outcomes: dict[str, Outcome]) -> Table:
 
 
 def markdown(plan: Plan, outcomes: dict[str, Outcome], metrics: dict[str, Any]) -> str:
-    """Show how each stage ended, the metrics DVC keeps of it, and its reports."""
-    rows = ["| stage | state | seconds | note |", "| --- | --- | ---: | --- |"]
-    rows += [f"| {' | '.join(map(_cell, row))} |" for row in _results(plan, outcomes)]
+    """Show how each stage ended and why it ran, the metrics DVC keeps of it, and its reports."""
+    rows = ["| stage | state | seconds | why | note |", "| --- | --- | ---: | --- | --- |"]
+    for address, how, seconds, more in _results(plan, outcomes):
+        cells = (address, how, seconds, _cause(plan[address], outcomes), more)
+        rows.append(f"| {' | '.join(map(_cell, cells))} |")
     figures = [f"| {_cell(stage)} | {_cell(name)} | {value} |" for stage, name, value in _figures(metrics)]
     if figures:
         rows += ["", "| stage | metric | value |", "| --- | --- | ---: |", *figures]
@@ -58,16 +62,26 @@ def _why(stage: Stage, plan: Plan, changing: set[str]) -> str:
     return f"if {', '.join(upstream)} gives another output" if upstream else ""
 
 
+def _cause(stage: Stage, outcomes: dict[str, Outcome]) -> str:
+    """Say why a stage ran: what DVC found before the run, or what has run before it."""
+    outcome = outcomes.get(stage.address)
+    if outcome is None or outcome.kind in ("restored", "unchanged"):
+        return ""
+    upstream = [need for need in stage.needs if need in outcomes and outcomes[need].kind in ("ran", "restored")]
+    return "; ".join(stage.reasons) or f"another output of {', '.join(upstream)}"
+
+
 def _results(plan: Plan, outcomes: dict[str, Outcome]) -> Iterator[tuple[str, str, str, str]]:
     for address in plan:
         outcome = outcomes.get(address)
         if outcome is None:
             yield address, "not run", "", "another stage failed first"
         else:
-            yield address, _state(outcome), f"{outcome.seconds:.1f}", _note(outcome)
+            yield address, state(outcome), f"{outcome.seconds:.1f}", note(outcome)
 
 
-def _state(outcome: Outcome) -> str:
+def state(outcome: Outcome) -> str:
+    """Return how a stage ended, in one word."""
     names = {
         "ran": "completed",
         "restored": "cached",
@@ -77,7 +91,8 @@ def _state(outcome: Outcome) -> str:
     return names.get(outcome.kind, outcome.kind)
 
 
-def _note(outcome: Outcome) -> str:
+def note(outcome: Outcome) -> str:
+    """Return what else there is to say of it, in one line."""
     if outcome.kind == "restored":
         return "from DVC's run cache"
     return outcome.error
@@ -127,6 +142,11 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _add(table: Table, address: str, state: str, *cells: str) -> None:
+def _add(table: Table, address: str, how: str, *cells: str) -> None:
+    table.add_row(escape(address), styled(how), *map(escape, cells))
+
+
+def styled(state: str) -> str:
+    """Return a word for a state in its colour, as markup of rich's."""
     style = STYLES.get(state, "magenta")
-    table.add_row(escape(address), f"[{style}]{state}[/{style}]", *map(escape, cells))
+    return f"[{style}]{state}[/{style}]"

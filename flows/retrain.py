@@ -8,13 +8,12 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.dvc_internals import DvcException, Repo
 from flows.events import PROPOSED, emit
 from flows.pipeline import train
 from flows.worktree import DATA, BusyError, Commit, clean_worktree, commit_all, fetch_data, new_branch, waiting_branch

@@ -8,7 +8,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.importtools import from_qualified_name
 
-NAME = "TIDEMILL_TASK_RUNNER"
+from flows.settings import RUNNER as NAME
+
 OPTIONS = "TIDEMILL_TASK_RUNNER_OPTIONS"
 
 

@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
 from uuid import uuid4
 
 import psutil
-from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
+from flows.dvc_internals import Repo
 from flows.output import Emit, Lines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ class StageRunner:
 
     def __init__(self, environment: dict[str, str], alive: str | None = None) -> None:
         self._environment = environment
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._wait_for_worker: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._controls: set[socket.socket] = set()
         self._stopped = False
@@ -90,15 +90,17 @@ class StageRunner:
         self._logs = Path(name).parent / "flow" / "logs"
 
     def __enter__(self) -> Self:
+        if threading.active_count() == 1:  # a process that runs more than one thread is not safe to fork
+            self._fork_worker()
         self._alive.acquire()
         _remove_left_locks(Path(self._alive.lock_file).parent)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        if self._worker:
+        if self._wait_for_worker:
             self._channel.close()
-            self._worker.wait()
+            self._wait_for_worker()
 
     def __reduce__(self) -> tuple[Callable[..., "StageRunner"], tuple[object, ...]]:
         return _runner_elsewhere, (tuple(self._environment.items()), self._alive.lock_file)
@@ -186,20 +188,41 @@ class StageRunner:
         error = f"{reply['status']}: {lines.error()}" if reply["status"] and lines.last else reply["message"]
         return Outcome(reply["outcome"], seconds, "\n".join([reply["message"], *lines.last]), error.splitlines()[0])
 
+    def _fork_worker(self) -> None:
+        """Start the worker as a copy of this process, which has DVC loaded already: that takes half as long."""
+        self._channel, theirs = socket.socketpair()
+        worker = os.fork()
+        if worker:
+            theirs.close()
+            self._wait_for_worker = partial(os.waitpid, worker, 0)
+            return
+        try:
+            os.setsid()
+            self._channel.close()
+            os.environ.clear()
+            os.environ.update(self._environment)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            from flows.worker import serve
+
+            serve(theirs.fileno())
+        finally:
+            os._exit(0)
+
     def _start_worker(self) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._worker = subprocess.Popen(
+            self._wait_for_worker = subprocess.Popen(
                 [sys.executable, "-c", WORKER, str(ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the flow's to handle
-            )
+            ).wait
 
     def _send(self, message: bytes, *descriptors: int) -> int:
         """Have a stage started; return the id of its process."""
-        if not self._worker:
+        if not self._wait_for_worker:
             self._start_worker()
         with suppress(BrokenPipeError):
             socket.send_fds(self._channel, [message], descriptors)

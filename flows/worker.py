@@ -25,17 +25,19 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
-from dvc.dvcfile import Lockfile
-from dvc.exceptions import DvcException
-from dvc.lock import Lock, LockError
-from dvc.repo import Repo, lock_repo
-from dvc.repo.reproduce import _reproduce_stage
-from dvc.stage import PipelineStage
-from dvc.stage.exceptions import StageCmdFailedError
-from dvc.stage.loader import StageLoader
-from dvc.stage.serialize import to_lockfile
 
-from flows import limits, lockfile
+from flows import limits, lockfile, quick_dvc
+from flows.dvc_internals import (
+    DvcException,
+    Lock,
+    LockError,
+    PipelineStage,
+    Repo,
+    StageCmdFailedError,
+    StageLoader,
+    lock_repo,
+    reproduce_stage,
+)
 
 POLL_SECONDS = 0.02
 """How often a lock that another holds is tried again; DVC's own half second would outlast many stages."""
@@ -83,6 +85,7 @@ class Stages:
         if type(self.repo.lock) is Lock:  # `core.hardlink_lock` brings another kind, which waits by itself
             self.repo.lock = PatientLock(self.repo.lock.lockfile)
         self.repo.scm_context.quiet = True
+        quick_dvc.keep_what_no_stage_changes(self.repo)
         self._stages: dict[str, Any] = {}
         with suppress(DvcException), lock_repo(self.repo):  # what is wrong with them, the first child finds as well
             self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
@@ -93,6 +96,14 @@ class Stages:
             (stage,) = self.repo.stage.collect(address)
             return stage
         return _with_its_record(stage)
+
+    def prepare(self, address: str) -> None:
+        """Let this process read, once, the `.gitignore` files that each child would read."""
+        stage = self._stages.get(address)
+        for out in stage.outs if stage else ():
+            with suppress(OSError, ValueError):  # the child finds the same, and tells
+                self.repo.scm.is_ignored(out.fs_path)
+        self.repo.scm._reset()
 
     def upstream(self, stage: Any) -> list[Any]:
         """Return the stages that make what this one reads."""
@@ -117,8 +128,8 @@ def _with_its_record(stage: Any) -> Any:
 def serve(descriptor: int) -> None:
     """Fork one child for each request on this socket, answering with its process id, until the flow closes it."""
     channel = socket.socket(fileno=descriptor)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-    _write_lock_entries_alone()
+    signal.signal(signal.SIGCHLD, _bury)
+    quick_dvc.apply()
     for name in IMPORTED_BY_STAGES:
         import_module(name)
     stages = Stages()
@@ -128,30 +139,22 @@ def serve(descriptor: int) -> None:
         message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 2)
         if not message:
             return
+        request = json.loads(message)
+        stages.prepare(request["address"])
         pid = os.fork()
         if not pid:
             channel.close()
-            _become_stage(stages, json.loads(message), *descriptors)
+            _become_stage(stages, request, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(f"{pid}\n".encode())
 
 
-def _write_lock_entries_alone() -> None:
-    """Have DVC write the entry of a stage into dvc.lock without parsing and writing those of all others."""
-    original = Lockfile.dump_stages
-
-    def dump_stages(file: Any, stages: list[Any], **options: Any) -> None:
-        path = Path(file.path)
-        left = [
-            stage for stage in stages if not lockfile.put(path, stage.name, to_lockfile(stage, **options)[stage.name])
-        ]
-        if left:
-            original(file, left, **options)
-        else:
-            file.repo.scm_context.track_file(file.relpath)
-
-    Lockfile.dump_stages = dump_stages
+def _bury(_signal: int, _frame: FrameType | None) -> None:
+    """Take note of the children that have ended: what they cost is then counted as this process's."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _become_stage(stages: Stages, request: dict[str, Any], output: int, control: int) -> NoReturn:
@@ -221,7 +224,7 @@ def _reproduce_once(stages: Stages, address: str, options: dict[str, bool]) -> b
     with lock_repo(stages.repo), stages.repo.scm_context():
         stage = stages.current(address)
         upstream = stages.upstream(stage) if options["allow_missing"] or options["pull"] else []
-        return _reproduce_stage(stage, upstream=upstream, interactive=False, **options) is not None
+        return reproduce_stage(stage, upstream=upstream, interactive=False, **options) is not None
 
 
 def _watch_run_cache(repo: Repo) -> list[str]:

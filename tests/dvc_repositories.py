@@ -16,12 +16,22 @@ DVC = Path(sys.executable).with_name("dvc")
 
 
 class DvcRepository:
-    """A Git and DVC repository in an empty folder, with stages that are one shell command each."""
+    """A Git and DVC repository in an empty folder, with stages that are one shell command each.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    `below` is the folder of DVC's part in that of Git's; `git=False` leaves Git out.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str], git: bool = True, below: str = "") -> None:
         self.folder = folder
         self.environment = environment
-        initialise(folder)
+        if git and not below:
+            initialise(folder)
+            return
+        (folder / below).mkdir(parents=True, exist_ok=True)
+        if git:
+            self.command("git", "init", "--quiet")
+        self.folder /= below
+        self.command(str(DVC), "init", "--quiet", "--subdir" if git else "--no-scm")
 
     def stages(self, **stages: dict[str, Any]) -> None:
         """Write dvc.yaml."""

@@ -158,6 +158,7 @@ def test_a_change_runs_what_it_touches_and_no_more(repository: DvcRepository, pr
     }
     artifacts = ask(prefect_url, "artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert "| join@a | accuracy | 0.5 |" in artifacts[0]["data"]
+    assert re.search(r"\| join@a \| completed \| [\d.]+ \| params.yaml: scale modified \|", artifacts[0]["data"])
 
 
 def test_the_same_output_stops_the_change(repository: DvcRepository, prefect_url: str) -> None:

@@ -16,12 +16,12 @@ Pair = tuple[DvcRepository, DvcRepository]
 
 
 @pytest.fixture
-def pair(repository: DvcRepository, new_repository: NewRepository) -> Pair:
+def pair(new_repository: NewRepository) -> Pair:
     """A repository for the flow and one for `dvc repro`."""
-    serial = new_repository("serial")
-    for each in (repository, serial):
+    made = new_repository("parallel"), new_repository("serial")
+    for each in made:
         each.write("seed", "corn\n")
-    return repository, serial
+    return made
 
 
 def on_both(pair: Pair, **stages: dict[str, Any]) -> None:
@@ -209,7 +209,8 @@ def test_much_output_does_not_slow_a_stage(repository: DvcRepository) -> None:
         ("echo stopped here; exit 7", "exited with 7: stopped here"),
     ],
 )
-def test_the_note_tells_the_error(repository: DvcRepository, cmd: str, note: str) -> None:
+def test_the_note_tells_the_error(new_repository: NewRepository, cmd: str, note: str) -> None:
+    repository = new_repository("repository")
     script = "import atexit\natexit.register(print, 'closing the barn')\nraise ValueError('the corn is wet')\n"
     repository.write("fails.py", script)
     repository.stages(bad={"cmd": cmd, "outs": ["end"]})
@@ -217,7 +218,8 @@ def test_the_note_tells_the_error(repository: DvcRepository, cmd: str, note: str
     assert re.search(rf"^bad +failed +[\d.]+ +{re.escape(note)}", run.stdout, re.MULTILINE), run.stdout
 
 
-def test_python_is_that_of_the_active_environment(repository: DvcRepository) -> None:
+def test_python_is_that_of_the_active_environment(new_repository: NewRepository) -> None:
+    repository = new_repository("repository")
     own = repository.folder / "venv" / "bin"
     repository.write("venv/bin/python", "#!/bin/sh\necho own\n")
     (own / "python").chmod(0o755)
@@ -283,7 +285,8 @@ def test_limits_of_the_machine_that_cannot_be_read(new_repository: NewRepository
     assert (run.returncode, run.stdout) == (1, "error: 'gpu' is not NAME=N with N at least 1, as in gpu=1\n")
 
 
-def test_nothing_is_left_beside_the_work(repository: DvcRepository) -> None:
+def test_nothing_is_left_beside_the_work(new_repository: NewRepository) -> None:
+    repository = new_repository("repository")
     repository.stages(one={"cmd": "echo x > end", "outs": ["end"]})
     assert repository.flow().returncode == 0
     left = {path.name for path in Path(repository.folder, ".dvc", "tmp").rglob("*") if path.is_file()}

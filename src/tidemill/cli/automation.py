@@ -21,7 +21,7 @@ def sweep(
     jobs: Annotated[int, typer.Option(min=1, help="Trials at once.")] = 1,
 ) -> None:
     """Search better params for a system; the best become sweep-SYSTEM.patch. Started again, a killed sweep resumes."""
-    _prepare()
+    _prepare_prefect()
     from flows.sweep import sweep
 
     print(_message(sweep(system, jobs, return_state=True)))
@@ -39,7 +39,7 @@ def monitor(
     ] = None,
 ) -> None:
     """Compare new inputs with the champion's test. Exit code 3: a limit was passed."""
-    _prepare()
+    _prepare_prefect()
     from flows.monitor import DRIFTED, monitor
     from flows.settings import RETRAIN
 
@@ -53,7 +53,7 @@ def retrain(
     jobs: Annotated[int | None, typer.Option(min=1, help="Stages to run at once; by default one per core.")] = None,
 ) -> None:
     """Fetch data that change with time, train systems whose data have changed, and propose the outcome on a branch."""
-    _prepare()
+    _prepare_prefect()
     from flows.retrain import retrain
 
     print(_message(retrain(systems or None, jobs, return_state=True)))
@@ -69,7 +69,7 @@ def notify(
     ],
 ) -> None:
     """Post a line when a run fails or crashes, a version waits for its review, or data drift."""
-    _prepare()
+    _prepare_prefect()
     from flows.notify import notify
 
     with one_line():
@@ -86,7 +86,7 @@ def predict(
     spreadsheet: bool,
 ) -> None:
     """Predict a file as a Prefect flow run."""
-    _prepare()
+    _prepare_prefect()
     from flows.predict import predict
 
     target = output and str(output)
@@ -94,7 +94,7 @@ def predict(
     print(_message(state))
 
 
-def _prepare() -> None:
+def _prepare_prefect() -> None:
     """Set what Prefect reads when it is imported; where no server is named, start one that answers this process alone."""
     from flows import settings
 

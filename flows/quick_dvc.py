@@ -1,0 +1,95 @@
+"""What DVC does anew for every stage, and needs to do only once: in the processes that run stages, with the same result.
+
+A `dvc repro` of many stages spends most of a short stage's time on these, and more with every stage of the graph.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flows import lockfile
+from flows.dvc_internals import AbstractDependency, Lockfile, RepoDependency, gitignore, path_locks, to_lockfile
+
+
+def apply() -> None:
+    """Change DVC in this process."""
+    _write_lock_entries_alone()
+    lock_paths_once()
+    gitignore.Pattern = cache(gitignore.Pattern)  # a line of `.gitignore`; each takes a tenth of a millisecond
+
+
+def keep_what_no_stage_changes(repo: Any) -> None:
+    """Keep DVC's settings and its database of hashes open where it gives up its lock for a stage's command."""
+
+    def reset() -> None:
+        repo.scm._reset()
+        for name in ("index", "dvcignore"):
+            repo.__dict__.pop(name, None)
+
+    repo._reset = reset
+
+
+def _write_lock_entries_alone() -> None:
+    """Have DVC write the entry of a stage into dvc.lock without parsing and writing those of all others."""
+    original = Lockfile.dump_stages
+
+    def dump_stages(file: Any, stages: list[Any], **options: Any) -> None:
+        path = Path(file.path)
+        left = [
+            stage for stage in stages if not lockfile.put(path, stage.name, to_lockfile(stage, **options)[stage.name])
+        ]
+        if left:
+            original(file, left, **options)
+        else:
+            file.repo.scm_context.track_file(file.relpath)
+
+    Lockfile.dump_stages = dump_stages
+
+
+@contextmanager
+def reading(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
+    """Lock all that these stages read and write against those that write it, at once instead of stage by stage.
+
+    Raises:
+        LockError: another process is writing some of it.
+    """
+    lock_paths_once()
+    paths = {
+        item.fs_path
+        for stage in stages
+        for item in (*stage.deps, *stage.outs)
+        if not isinstance(item, RepoDependency | AbstractDependency)
+    }
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with path_locks.rwlock(repo.tmp_dir, repo.fs, "tidemill", sorted(paths), [], hardlink):
+        yield
+
+
+@cache
+def lock_paths_once() -> None:
+    """Have DVC lock the files of a stage once; it does so again for each step within, which changes nothing."""
+    original = path_locks.rwlock
+    read_here: set[str] = set()
+    written_here: set[str] = set()
+
+    @contextmanager
+    def rwlock(
+        tmp_dir: str, fs: Any, cmd: str, read: Sequence[str], write: Sequence[str], hardlink: bool
+    ) -> Iterator[None]:
+        more_read = [path for path in read if path not in read_here and path not in written_here]
+        more_write = [path for path in write if path not in written_here]
+        if not more_read and not more_write:
+            yield
+            return
+        with original(tmp_dir, fs, cmd, more_read, more_write, hardlink):
+            read_here.update(more_read)
+            written_here.update(more_write)
+            try:
+                yield
+            finally:
+                read_here.difference_update(more_read)
+                written_here.difference_update(more_write)
+
+    path_locks.rwlock = rwlock
