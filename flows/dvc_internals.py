@@ -11,6 +11,7 @@ import dvc.rwlock as path_locks
 from dvc.dependency.db import AbstractDependency
 from dvc.dependency.repo import RepoDependency
 from dvc.dvcfile import PROJECT_FILE, Lockfile
+from dvc.exceptions import DvcException
 from dvc.lock import Lock, LockError
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import _reproduce_stage as reproduce_stage
@@ -21,8 +22,6 @@ from dvc.stage.exceptions import StageCmdFailedError
 from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, loads_yaml
-
-from flows.dvc_internals import DvcException
 
 gitignore: Any = import_module("dulwich.ignore")
 """How DVC's own dependency reads `.gitignore`."""
