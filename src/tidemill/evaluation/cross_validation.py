@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.core.meaning import Meaning
 from tidemill.evaluation.results import number, words
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def spread(folds: Mapping[int, Mapping[str, float]]) -> Spread:
     return {name: _of_one({number: metrics[name] for number, metrics in folds.items()}) for name in shared}
 
 
-def render(system: str, spread: Spread, fold: "pd.Series[int]", meanings: Mapping[str, str]) -> str:
+def render(system: str, spread: Spread, fold: "pd.Series[int]", meanings: Mapping[str, Meaning]) -> str:
     """Render the page. Names of labels come from the data and are shown as text.
 
     Args:

@@ -187,4 +187,6 @@ def _all_facts(components: Iterable["Component"]) -> frozenset[Facts]:
 
 def _licence(found: Any) -> str:
     """Return a licence as one text, be it an id, a name or an expression."""
-    return str(getattr(found, "value", None) or getattr(found, "id", None) or getattr(found, "name", None))
+    from cyclonedx.model.license import DisjunctiveLicense
+
+    return str(found.id or found.name) if isinstance(found, DisjunctiveLicense) else str(found.value)

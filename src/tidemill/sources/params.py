@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from tidemill.core.params import Params, Sha256
 
@@ -15,8 +14,8 @@ def _expression(licence: str) -> str:
     try:
         return str(canonicalize_license_expression(licence))
     except InvalidLicenseExpression as error:
-        raise PydanticCustomError(
-            "licence", "should be an SPDX expression, as `MIT`, or `LicenseRef-` and a name where SPDX lists none"
+        raise ValueError(
+            "should be an SPDX expression, as `MIT`, or `LicenseRef-` and a name where SPDX lists none"
         ) from error
 
 

@@ -26,6 +26,7 @@ class OneWord:
 
     task = "text_classification"
     spec: Spec = {"labels": LABELS}  # noqa: RUF012
+    inputs = ("text",)
 
     def __init__(self) -> None:
         self.rows = task_rows.of(self.task)

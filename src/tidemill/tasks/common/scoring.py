@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tidemill.core import plugins
+from tidemill.core.cells import numbers
 from tidemill.core.intervals import Metrics
 from tidemill.core.meaning import Meaning
 from tidemill.core.spec import Output, Spec
@@ -281,5 +282,5 @@ def close(one: "pd.Series[Any]", other: "pd.Series[Any]") -> "pd.Series[bool]":
 
 
 def _errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
-    errors: NDArray[np.float64] = (predictions["prediction"] - predictions["target"]).to_numpy(np.float64)
-    return errors
+    targets = numbers(predictions["target"])  # a file that is monitored may hold them as text
+    return (predictions["prediction"] - targets).to_numpy(np.float64)
