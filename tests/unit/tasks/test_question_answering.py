@@ -312,3 +312,58 @@ def test_params_that_leave_no_room_are_refused(tmp_path: Path) -> None:
     file = {"path": str(tmp_path), "sha256": "0" * 64}
     with pytest.raises(ValueError, match="length 64 leaves no room"):
         encoding.Tokenize.model_validate({"tokenizer": file, "length": 64, "overlap": 0})
+
+
+class TestCutContexts:
+    """Training on a part of each context, with the answer in it."""
+
+    CONTEXT = " ".join(WORDS * 4)
+    ASKED = (
+        ("one two?", CONTEXT, [{"text": "seven eight", "start": CONTEXT.index("seven eight")}]),
+        ("three?", CONTEXT, [{"text": "ten zero", "start": CONTEXT.rindex("ten zero")}]),
+        ("four?", CONTEXT, []),
+        ("five?", "six seven", [{"text": "six", "start": 0}]),
+    )
+
+    def batch(self) -> dict[str, torch.Tensor]:
+        return encoded(rows(*self.ASKED), none=True)
+
+    def answers(self, batch: dict[str, torch.Tensor]) -> list[list[int]]:
+        """The tokens of the answer of each window that holds one, in the order of the windows."""
+        windows = unfolded(batch)
+        spans = zip(windows.tokens, flat(batch, "starts").tolist(), flat(batch, "stops").tolist(), strict=True)
+        return [tokens[start : stop + 1].tolist() for tokens, start, stop in spans if stop]
+
+    @pytest.mark.parametrize("context", [1, 4, 7, 100])
+    def test_the_answer_stays_and_the_rest_is_cut(self, context: int) -> None:
+        torch.manual_seed(0)
+        batch = self.batch()
+        whole, before = unfolded(batch), self.answers(batch)
+        for _ in range(20):
+            cut_batch = learning.augment(batch, learning.Augment(context=context))
+            cut = unfolded(cut_batch)
+            assert self.answers(cut_batch) == before
+            assert torch.equal(cut.row, whole.row)
+            longest = max(map(len, before))
+            assert (cut.context.sum(1) <= whole.context.sum(1)).all()
+            assert cut.context.sum(1).max() <= max(context, longest)
+            for tokens, inside, of_context, theirs, there in zip(
+                cut.tokens, cut.inside, cut.context, whole.tokens, whole.inside, strict=True
+            ):
+                kept, all_of = tokens[inside].tolist(), theirs[there].tolist()
+                head = int(of_context.int().argmax())
+                assert kept[:head] == all_of[:head] and kept[-1] == all_of[-1]
+                part = kept[head:-1]
+                assert any(all_of[at : at + len(part)] == part for at in range(len(all_of)))
+
+    def test_no_limit_that_is_reached_changes_nothing(self) -> None:
+        batch = self.batch()
+        cut = learning.augment(batch, learning.Augment(context=100))
+        assert all(torch.equal(cut[name], batch[name]) for name in batch)
+
+    def test_every_part_with_the_answer_occurs(self) -> None:
+        torch.manual_seed(0)
+        batch = encoded(rows(self.ASKED[0]), length=60)
+        starts = {int(flat(learning.augment(batch, learning.Augment(context=5)), "starts")[0]) for _ in range(200)}
+        head = int(batch["head"][0])
+        assert starts == {head, head + 1, head + 2, head + 3}
