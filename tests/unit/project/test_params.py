@@ -76,8 +76,11 @@ def test_a_mistake_is_named_with_its_path(tmp_path: Path, changes: dict[str, obj
     ("licence", "message"),
     [
         ({}, "sources.mine.0.licence is missing"),
-        ({"licence": "Free"}, "sources.mine.0.licence: should be an SPDX expression, as `MIT`, or `LicenseRef-`"),
-        ({"licence": ""}, "sources.mine.0.licence: should be an SPDX expression"),
+        (
+            {"licence": "Free"},
+            "sources.mine.0.licence: value error, should be an SPDX expression, as `MIT`, or `LicenseRef-`",
+        ),
+        ({"licence": ""}, "sources.mine.0.licence: value error, should be an SPDX expression"),
     ],
 )
 def test_a_source_names_its_licence(tmp_path: Path, licence: dict[str, str], message: str) -> None:

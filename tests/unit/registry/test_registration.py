@@ -139,6 +139,8 @@ def test_a_version_carries_all_that_explains_it(system: Blocks) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "model",
+        "bom.cdx.json",
+        "provenance.json",
         "evaluation.json",
         "predictions.parquet",
         "reference.parquet",
