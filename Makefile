@@ -29,7 +29,7 @@ run: setup
 	@echo "Look next: artifacts/<system>/evaluate/report.html, and 'make ui' for the runs and the registered models."
 
 test: setup programs
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly"
+	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not nightly"
 
 nightly: setup programs
 	@python -m pytest -m nightly
