@@ -38,7 +38,7 @@ def packed(features: np.ndarray, labels: np.ndarray) -> MemoryShards:
 def solved(train: Table, valid: Table, outputs: int, **params: Any) -> tuple[Linear, list[dict[str, float]]]:
     model = Params.model_validate({"name": "linear", "strengths": [1.0], **params})
     network = build(model, {"vocabulary": VOCABULARY, "outputs": outputs})
-    return network, list(solve(network, packed(*train), packed(*valid), model, 0))
+    return network, list(solve(network, packed(*train), packed(*valid), model, "squared", 0))
 
 
 def logits(network: Linear, features: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def test_the_explanation_lists_the_largest_weights_of_each_label() -> None:
     spec: Any = {"vocabulary": 4, "outputs": 1, "labels": ["neg", "pos"]}
     model = Params(name="linear")
     network = build(model, spec)
-    assert len(list(solve(network, rows, rows, model, 0))) == len(model.strengths)
+    assert len(list(solve(network, rows, rows, model, "squared", 0))) == len(model.strengths)
     found = explain(network, tokenizer, spec).groupby("label").first()
     assert found["feature"].to_dict() == {"neg": "bad", "pos": "good"}
     assert (found["kind"] == "words").all() and (found["weight"] > 0).all()
