@@ -45,7 +45,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a param that a solver does not read": (
         NGRAMS | {"training": {"epochs": 3}},
         "params.yaml: systems.digits.training.epochs: a solver finds the weights of this model, and reads only bagging, calibrate, "
-        "seed, threshold: write `training: {}`",
+        "loss, seed, threshold: write `training: {}`",
     ),
     "n-grams of nothing": (
         NGRAMS | {"tokenize": {"unit": "ngrams"}},
