@@ -38,6 +38,15 @@ def serial_records(plan: Plan) -> Iterator[None]:
             journal.unlink(missing_ok=True)
 
 
+def sort_what_a_killed_run_left(plan: Plan) -> None:
+    """Sort the records where a run that was killed has left nothing to run, but has not sorted what its stages added."""
+    with repository() as repo:
+        journal = Path(repo.root_dir) / JOURNAL
+    if journal.exists():
+        with serial_records(plan):
+            pass
+
+
 def _left_by_a_killed_run(journal: Path) -> dict[Path, str]:
     """Return what the records held before it."""
     try:

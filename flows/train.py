@@ -47,6 +47,7 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
     from flows.engine import Request
     from flows.graph import PlanError, may_change, read_plan
     from flows.limits import LimitError
+    from flows.records import sort_what_a_killed_run_left
     from flows.report import plan_table
 
     try:
@@ -54,6 +55,8 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
         plan = read_plan(request.choice, parameters["limits"])
     except (PlanError, LimitError, DvcException) as error:
         raise TidemillError(str(error)) from error
+    if not dry_run and not may_change(plan):
+        sort_what_a_killed_run_left(plan)
     if dry_run or not may_change(plan):
         Console().print(plan_table(plan))
         return 0

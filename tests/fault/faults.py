@@ -73,6 +73,12 @@ FAULTS = (
             f"{FLOW}::test_nothing_of_a_killed_stage_runs_on_beside_its_retry",
         ),
     ),
+    Fault(
+        "SIGKILL",
+        "a flow or its stages, at any moment",
+        "the next run ends as if there had been none, `dvc.lock` too",
+        ("fault/test_flow_killed.py::test_after_a_kill_the_next_run_ends_as_if_there_had_been_none",),
+    ),
     Fault("a press on Cancel", "a flow", "its stages end", (f"{FLOW}::test_cancelling_on_the_page",)),
     Fault(
         "SIGKILL",
