@@ -12,13 +12,11 @@ from urllib.parse import urlsplit
 from rich.table import Table
 
 from flows import settings
-from flows.settings import POOL
+from flows.settings import PASSWORD, POOL
 from tidemill.core.errors import TidemillError
 
 ADDRESS = Path(".tidemill/prefect-address")
 """Where `make ui` and `make deploy` leave the address of the server they have started."""
-PASSWORD = Path(".tidemill/prefect-password")
-"""What that server asks for."""
 CONNECT_SECONDS = 0.5
 LOOKED_AT = 20
 """How many runs are read to find the last one that has begun."""

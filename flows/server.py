@@ -10,14 +10,13 @@ from collections.abc import Mapping
 
 from filelock import FileLock
 
+from flows import settings
 from tidemill.core.files import finished_file
 from tidemill.serving.access import Access
 from tidemill.serving.asgi import App
 from tidemill.tracking.store import own_folder
 
 HOST = "127.0.0.1"
-PASSWORD = "prefect-password"
-"""The file in `.tidemill/`."""
 
 
 def application() -> App:
@@ -29,7 +28,7 @@ def application() -> App:
 
 def password() -> str:
     """Return what the project's server asks for. It is made once, and its owner alone can read the file."""
-    path = own_folder() / PASSWORD
+    path = own_folder() / settings.PASSWORD.name
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
             with finished_file(path) as partial:

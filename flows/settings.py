@@ -17,6 +17,8 @@ POOL = "tidemill"
 """The work pool of the deployments."""
 MISSED = "Missed"
 """Name of the state of a run that a later one stands for."""
+PASSWORD = Path(".tidemill/prefect-password")
+"""What the server of this folder asks for; its owner alone can read it."""
 RETRAIN = "retrain/retrain"
 """The deployment that the monitor starts where params ask for it."""
 

@@ -84,6 +84,15 @@ def accuracy(logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
     return (predicted == labels).float().mean()
 
 
+def label_step(logits: "Callable[[torch.nn.Module, Batch], torch.Tensor]") -> Step:
+    """Return the step of a task that gives a row one label: its cross-entropy, and accuracy.
+
+    Args:
+        logits: that of the task.
+    """
+    return partial(_label_step, logits)
+
+
 def number_losses(inputs: "Callable[[Batch], tuple[torch.Tensor, ...]]") -> Mapping[Loss, Step]:
     """Return the steps of a task that predicts numbers, by their loss.
 
@@ -92,6 +101,17 @@ def number_losses(inputs: "Callable[[Batch], tuple[torch.Tensor, ...]]") -> Mapp
     """
     losses: tuple[Loss, ...] = get_args(Loss)
     return {loss: partial(_number_step, inputs, loss) for loss in losses}
+
+
+def _label_step(
+    logits: "Callable[[torch.nn.Module, Batch], torch.Tensor]",
+    network: "torch.nn.Module",
+    batch: Batch,
+    label_smoothing: float,
+) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+    found = logits(network, batch)
+    loss = cross_entropy(found, batch["labels"], label_smoothing)
+    return loss, {"accuracy": accuracy(found, batch["labels"])}
 
 
 def _number_step(

@@ -22,10 +22,4 @@ def logits(network: "torch.nn.Module", batch: common.Batch) -> "torch.Tensor":
     return found
 
 
-def step(
-    network: "torch.nn.Module", batch: common.Batch, label_smoothing: float
-) -> tuple["torch.Tensor", dict[str, "torch.Tensor"]]:
-    """Return the cross-entropy of the labels, and accuracy."""
-    found = logits(network, batch)
-    loss = common.cross_entropy(found, batch["labels"], label_smoothing)
-    return loss, {"accuracy": common.accuracy(found, batch["labels"])}
+step = common.label_step(logits)
