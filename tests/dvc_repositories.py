@@ -74,7 +74,8 @@ class DvcRepository:
 
 def initialise(folder: Path) -> None:
     """Make a folder what `git init` and `dvc init` make of it; the commands, seconds of a processor, run once a process."""
-    shutil.copytree(_initialised(), folder, dirs_exist_ok=True)
+    kept = shutil.ignore_patterns(".dvcignore") if (folder / ".dvcignore").exists() else None  # as `dvc init` keeps it
+    shutil.copytree(_initialised(), folder, ignore=kept, dirs_exist_ok=True)
 
 
 @cache

@@ -8,7 +8,7 @@ So a `register` after it does all that a `register` can do.
 """
 
 import ast
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -84,7 +84,8 @@ class Trace:
         named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
         imported = {Path(name) for name in named if name} - {Path(__file__)}
         imported = {path.relative_to(PROJECT) for path in imported if path.is_relative_to(PROJECT)}
-        sources = {path for path in imported | self.files if path.suffix == ".py" and _has_code(PROJECT / path)}
+        code = imported | {_source(path) for path in self.files if path.suffix in (".py", ".pyc")}
+        sources = {path for path in code if _has_code(PROJECT / path)}
         read = {path for path in self.files if path.suffix not in (".py", ".pyc")}
         found = {"params": self.blocks, "files": map(str, read), "modules": map(str, sources)}
         return {name: sorted(values) for name, values in found.items()}
@@ -108,6 +109,11 @@ class Trace:
         path = PROJECT / opened
         if path.is_relative_to(PROJECT) and not path.is_relative_to(PROJECT / STORE):
             self.files.add(path.relative_to(PROJECT))
+
+
+def _source(code: Path) -> Path:
+    """Return the module that a file of code holds, compiled or not."""
+    return Path(importlib.util.source_from_cache(str(code))) if code.suffix == ".pyc" else code
 
 
 def _has_code(source: Path) -> bool:

@@ -79,6 +79,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chance = random.Random(0)
     paragraphs = [paragraph(chance) for _ in range(400)]
     paragraphs[0]["qas"][0]["answers"] = [{"text": "Atlantis", "answer_start": 3}]
+    for wrongly_labelled in paragraphs[10::20]:  # so that the report has mistakes to show
+        first = wrongly_labelled["context"].partition(" ")[0]
+        wrongly_labelled["qas"][0]["answers"] = [{"text": first, "answer_start": 0}]
     (folder / "raw").mkdir()
     (folder / "raw" / "facts.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
     (folder / "words").mkdir()

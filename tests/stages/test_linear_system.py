@@ -79,6 +79,7 @@ def test_the_record_names_no_param_that_was_not_read(project: Project) -> None:
         "bagging": None,
         "calibrate": False,
         "threshold": None,
+        "loss": None,  # of a task of labels, whose loss the model names
     }
     assert config["device"] == "cpu" and "length" not in config["spec"]
     tokenize = {"unit": "ngrams", "vocabulary": 300_000, "words": None, "characters": [1, 3]}

@@ -15,7 +15,9 @@ TEXTS = ["the room is clean", "the room is dark", "the room and the bed"]
 
 def features(hashed: bool, texts: list[str]) -> pd.DataFrame:
     tokenizer = ngrams.fit(TEXTS, [1, 1], None, 64, 1, hashed)
-    predictor: Any = SimpleNamespace(rows=text_rows, tokenizer=tokenizer, spec={"labels": ["a", "b"]})
+    predictor: Any = SimpleNamespace(
+        rows=text_rows, tokenizer=tokenizer, inputs=("text",), spec={"labels": ["a", "b"]}, predicts_numbers=False
+    )
     predictions = pd.DataFrame({"prediction": "a", "confidence": 0.5}, index=range(len(texts)))
     return described(predictor, pd.DataFrame({"text": texts}), predictions)
 
