@@ -124,7 +124,7 @@ def test_a_request_and_a_stream_that_take_too_long_end(service: str) -> None:
     beside.start()
     response = asked_from("127.0.0.1", service, LONG, seconds=60)
     beside.join()
-    assert 15 < time.monotonic() - start < 35
+    assert 15 < time.monotonic() - start < 50
     assert (response.status_code, response.json()["detail"]) == (
         503,
         "the request has taken 20 s: ask for less at once",
