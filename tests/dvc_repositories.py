@@ -13,6 +13,17 @@ import yaml
 
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 DVC = Path(sys.executable).with_name("dvc")
+UNDER_PREFECT = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from flows import settings
+settings.apply()
+from flows.temporary_server import start_if_none_is_named
+start_if_none_is_named()
+from flows.pipeline import train
+sys.exit(not train(return_state=True).is_completed())
+"""
+"""As the commands that search, retrain or monitor begin; `tidemill run` needs no Prefect where no server is named."""
 
 
 class DvcRepository:
@@ -61,10 +72,19 @@ class DvcRepository:
         return subprocess.CompletedProcess(process.args, process.returncode, text)
 
     def start_flow(self, *arguments: str, start_new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
+        return self._start([TIDEMILL, "run", *arguments], start_new_session, environment)
+
+    def start_flow_under_prefect(self) -> subprocess.Popen[str]:
+        """Start the flow as a run of Prefect's; where no server is named, with a temporary one of its own."""
+        return self._start([sys.executable, "-c", UNDER_PREFECT])
+
+    def _start(
+        self, command: list[str], start_new_session: bool = False, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [TIDEMILL, "run", *arguments],
+            command,
             cwd=self.folder,
-            env={**self.environment, **environment},
+            env={**self.environment, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -273,23 +273,28 @@ def test_the_temporary_server_answers_its_own_run_alone(new_repository: NewRepos
     repository = new_repository("repository")
     wait = "env > environment; touch started; while [ ! -e go ]; do sleep 0.1; done; echo x > end"
     repository.stages(waits={"cmd": wait, "outs": ["end"]})
-    with repository.start_flow() as flow:
-        while not (repository.folder / "started").exists():
-            assert flow.poll() is None
-            time.sleep(0.1)
-        arguments = next(
-            one.cmdline() for one in psutil.Process(flow.pid).children() if "uvicorn" in " ".join(one.cmdline())
-        )
-        server = Server(int(arguments[arguments.index("--port") + 1]))
-        answers = {
-            name: server.ask("POST", "flow_runs/filter", {}, **headers)[0]
-            for name, headers in {**PAGES, "": {}}.items()
-        }
-        repository.write("go", "")
+    with repository.start_flow_under_prefect() as flow:
+        try:
+            answers = answers_of_its_server(repository, flow)
+        finally:
+            repository.write("go", "")  # which its stage waits for
         said, _ = flow.communicate()
     assert flow.returncode == 0, said
     assert set(answers.values()) <= REFUSED, answers
     assert "PREFECT_API_AUTH_STRING" not in repository.read("environment")  # which stages need not know
+
+
+def answers_of_its_server(repository: DvcRepository, flow: "subprocess.Popen[str]") -> dict[str, int]:
+    """The status that the flow's own server gives to each page, and to somebody without a password."""
+    while not (repository.folder / "started").exists():
+        assert flow.poll() is None
+        time.sleep(0.1)
+    arguments = next(
+        one.cmdline() for one in psutil.Process(flow.pid).children() if "uvicorn" in " ".join(one.cmdline())
+    )
+    server = Server(int(arguments[arguments.index("--port") + 1]))
+    asked = {**PAGES, "": {}}
+    return {name: server.ask("POST", "flow_runs/filter", {}, **headers)[0] for name, headers in asked.items()}
 
 
 def test_a_wrong_password_is_one_line(new_repository: NewRepository, deployed: Deployed) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.error import URLError
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.params import PARAMS_FILE
 from tidemill.project.params import load_project
 from tidemill.provenance.environment import LOCKS, pins, unlike_lock
+from tidemill.tracking.store import without_password
 
 SPACE_NEEDED = 5
 """GB: the environment, the data, and the outputs of a few runs."""
@@ -154,10 +154,10 @@ def tracking_store() -> Check:
     address = os.environ.get("MLFLOW_TRACKING_URI", "")
     if address.startswith("http"):
         ok = _responds(f"{address.rstrip('/')}/health")
-        named = _without_password(address)
+        named = without_password(address)
         return Check("MLflow store", ok, named, "" if ok else "start that server, or unset MLFLOW_TRACKING_URI")
     ok = os.access(".tidemill" if Path(".tidemill").exists() else ".", os.W_OK)
-    detail = _without_password(address) if address else ".tidemill/mlflow"
+    detail = without_password(address) if address else ".tidemill/mlflow"
     return Check("MLflow store", ok, detail, "" if ok else "make .tidemill writable")
 
 
@@ -204,8 +204,3 @@ def _responds(address: str) -> bool:
             return True
     except (URLError, OSError, ValueError):
         return False
-
-
-def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else address

@@ -113,13 +113,13 @@ def gc(
     """Remove what DVC stores unused, but nothing that a registered version needs."""
     from tidemill.provenance import retention
     from tidemill.registry import history
-    from tidemill.tracking.store import store_uri
+    from tidemill.tracking.store import shown_uri
 
     with one_line():
         found = history.every()
         if not found:
             raise TidemillError(
-                f"no version is registered in {store_uri()}: name another registry by MLFLOW_TRACKING_URI, or use `dvc gc`"
+                f"no version is registered in {shown_uri()}: name another registry by MLFLOW_TRACKING_URI, or use `dvc gc`"
             )
         outs = [out for version in found for out in retention.needed(version)]
         named = ", ".join(version.address for version in found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.errors import TidemillError
 from tidemill.tracking import tags
-from tidemill.tracking.store import connect, store_uri
+from tidemill.tracking.store import connect, shown_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -43,8 +43,8 @@ def find(address: str) -> "ModelVersion":
             return client.get_model_version_by_alias(parts["name"], parts["alias"])
         return client.get_model_version(parts["name"], parts["version"])
     except MlflowException as error:
-        reason = error.message.splitlines()[0]
-        raise TidemillError(f"{address} is not in the registry {store_uri()}: {reason}") from error
+        reason = without_password(error.message.splitlines()[0])
+        raise TidemillError(f"{address} is not in the registry {shown_uri()}: {reason}") from error
 
 
 def download(version: "ModelVersion", path: str, folder: Path) -> Path:

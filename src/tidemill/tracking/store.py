@@ -5,6 +5,7 @@ Nothing need be started or configured. Only `MlflowClient` is used.
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 TRACKING_STORE = Path(".tidemill/mlflow/mlflow.db")
 
+PASSWORD = re.compile(r"(://[^\s/:@]*):(?!\d+/)[^\s@]+@")
+"""What stands between name and host of an address; not a port whose path has an `@` (`http://host:5000/…@champion`)."""
+
+RAISERS = ("mlflow", "sqlalchemy")
+"""Packages whose exceptions tell of a store; they need not be loaded for a command that opens none."""
+
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -29,7 +36,11 @@ SETTINGS = {
 
 
 def connect() -> "MlflowClient":
-    """Return a client of the tracking store; create the store if the project has none."""
+    """Return a client of the tracking store; create the store if the project has none.
+
+    Raises:
+        TidemillError: `MLFLOW_TRACKING_URI` names no store, or one that does not respond.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -37,12 +48,25 @@ def connect() -> "MlflowClient":
     uri = store_uri()
     if uri == _own_store_uri():
         _create_own_store()
-    return MlflowClient(uri)
+    try:
+        return MlflowClient(uri)
+    except Exception as error:  # of MLflow, SQLAlchemy, the database's driver, and whatever parses an address
+        raise TidemillError(f"MLflow's store {shown_uri()} cannot be opened: {_line(error)}") from error
 
 
 def store_uri() -> str:
     """Return the address of the tracking store, as MLflow's commands take it (`mlflow ui --backend-store-uri …`)."""
     return os.environ.get("MLFLOW_TRACKING_URI") or _own_store_uri()
+
+
+def shown_uri() -> str:
+    """Return the address of the tracking store as a message may show it."""
+    return without_password(store_uri())
+
+
+def without_password(text: str) -> str:
+    """Return a text with the password of every address in it left out."""
+    return PASSWORD.sub(r"\1:***@", text)
 
 
 def store_folder() -> Path:
@@ -78,7 +102,7 @@ def experiment_id(client: "MlflowClient", system: str) -> str:
         found = client.get_experiment_by_name(system)
         return found.experiment_id if found else _new_experiment(client, system)
     except MlflowException as error:
-        raise TidemillError(f"MLflow's store {store_uri()} cannot be used: {error.message.splitlines()[0]}") from error
+        raise TidemillError(f"MLflow's store {shown_uri()} cannot be used: {_line(error)}") from error
 
 
 @contextmanager
@@ -86,15 +110,20 @@ def failing_in_one_line() -> Iterator[None]:
     """Turn what MLflow raises where its store fails in the middle, on a full disk or without its server, into one line.
 
     Raises:
-        TidemillError: the store failed.
+        TidemillError: the store failed, or its server refused what was asked.
     """
-    from mlflow.exceptions import MlflowException
-
     try:
         yield
-    except MlflowException as error:
-        line = " ".join(error.message.split())[:300]
-        raise TidemillError(f"MLflow's store has failed: {line}; mend it, and run again") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in RAISERS:
+            raise
+        from mlflow.exceptions import MlflowException
+
+        if isinstance(error, MlflowException) and error.error_code == "PERMISSION_DENIED":
+            raise TidemillError(
+                f"MLflow's server {shown_uri()} does not allow that to this account: {_line(error)}"
+            ) from error
+        raise TidemillError(f"MLflow's store has failed: {_line(error)}; mend it, and run again") from error
 
 
 def runs(client: "MlflowClient", system: str, tag: str, value: str) -> "list[Run]":
@@ -107,6 +136,11 @@ def _new_experiment(client: "MlflowClient", system: str) -> str:
     """Create an experiment. A server says where artifacts go; a bare database would leave them in the working folder."""
     location = None if store_uri().startswith("http") else (store_folder() / "artifacts" / system).as_uri()
     return str(client.create_experiment(system, artifact_location=location))
+
+
+def _line(error: Exception) -> str:
+    """Return what an exception says as one line, without passwords."""
+    return without_password(" ".join(str(error).split())[:300])
 
 
 def _own_store_uri() -> str:

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from tests.security.guarded import become, open_accounts, serving
 from tests.unit.registry.proposals import GRACE, ROOT, propose, start
+from tidemill.core.errors import TidemillError
 from tidemill.registry import champion, promotion
 from tidemill.registry.audit import audit
 from tidemill.registry.decision_log import DecisionLog
@@ -52,7 +53,7 @@ def test_a_trainer_proposes_and_a_reviewer_approves(
     start(tmp_path)
     trainer = become("trainer", server, monkeypatch)
     assert propose(tmp_path, seed=0, wrong=3) == "1"
-    with pytest.raises(MlflowException, match="Permission denied"):
+    with pytest.raises(TidemillError, match=r"this account: .*Permission denied"):
         promotion.approve(store.connect(), "bars", "1", GRACE, "mine")
     for name in ("decisions/bars", "decisions/bars-0f"):
         with pytest.raises(MlflowException, match="Permission denied"):
