@@ -181,7 +181,7 @@ def test_changed_data_become_a_branch_and_a_proposal(project: Upstream) -> None:
     again = f"nothing new: reviews: version 2 is proposed for review; branch {branch} has it, and is not merged yet"
     assert project.retrain() == again
     assert project.branches() == [main, branch]
-    assert {found.version for found in client.search_model_versions("name = 'reviews'")} == {"1", "2"}
+    assert {str(found.version) for found in client.search_model_versions("name = 'reviews'")} == {"1", "2"}
 
     project.run("git", "checkout", "--quiet", branch)
     project.run("dvc", "checkout", "--quiet", "--with-deps", "register@reviews")
