@@ -13,6 +13,7 @@ from dvc.dependency.repo import RepoDependency
 from dvc.dvcfile import PROJECT_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import Lock, LockError
+from dvc.progress import Tqdm
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import _reproduce_stage as reproduce_stage
 from dvc.repo.reproduce import get_active_graph, plan_repro
@@ -39,6 +40,7 @@ __all__ = [
     "RunCacheNotSupported",
     "StageCmdFailedError",
     "StageLoader",
+    "Tqdm",
     "dumps_yaml",
     "get_active_graph",
     "gitignore",

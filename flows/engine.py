@@ -46,7 +46,13 @@ class Request:
         force, allow_missing = one("force", False), one("allow_missing", False)
         return cls(
             Choice(
-                tuple(one("stages") or ()), one("downstream", False), one("single_item", False), force, allow_missing
+                tuple(one("stages") or ()),
+                one("downstream", False),
+                one("single_item", False),
+                one("recursive", False),
+                one("glob", False),
+                force,
+                allow_missing,
             ),
             one("keep_going", False),
             one("jobs") or os.cpu_count() or 1,

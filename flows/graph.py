@@ -74,6 +74,10 @@ class Choice:
     """Also what depends on them."""
     single_item: bool = False
     """Only them, without what they need."""
+    recursive: bool = False
+    """Names are folders, of which each gives all stages inside it."""
+    glob: bool = False
+    """Names are patterns, as `train@*`."""
     force: bool = False
     """A reason to run for each."""
     allow_missing: bool = False
@@ -156,7 +160,7 @@ def repository() -> Iterator[Repo]:
 
 def _read_plan(repo: Repo, choice: Choice) -> Plan:
     graph = get_active_graph(repo.index.graph)
-    chosen = _select(list(graph), list(choice.stages), repo)
+    chosen = _select(list(graph), choice, repo)
     order = _order(graph, chosen, choice.downstream)
     if choice.single_item:
         order = [stage for stage in order if stage in chosen]
@@ -182,19 +186,28 @@ def _order_of_frozen(graph: nx.DiGraph, order: list[Any]) -> dict[Any, list[Any]
     return after
 
 
-def _select(stages: list[Any], names: list[str], repo: Repo) -> list[Any]:
+def _select(stages: list[Any], choice: Choice, repo: Repo) -> list[Any]:
     """Return the stages to start from, in the order in which DVC itself collects its targets."""
-    if not names:
+    if not choice.stages:
         if not Path(PROJECT_FILE).is_file():
             return stages
         return [stage for stage in repo.index.stages if stage.relpath == PROJECT_FILE]
     chosen: dict[Any, None] = {}
-    for name in names:
-        found = [stage for stage in stages if name in _names(stage)]
-        if not found and not Path(name).is_file():
-            raise SelectionError(_unknown(name, stages))
-        chosen |= dict.fromkeys(found or repo.stage.collect(name))
+    for name in choice.stages:
+        chosen |= dict.fromkeys(_found(name, stages, choice, repo))
     return list(chosen)
+
+
+def _found(name: str, stages: list[Any], choice: Choice, repo: Repo) -> list[Any]:
+    if found := [stage for stage in stages if name in _names(stage)]:
+        return found
+    inside = choice.recursive and Path(name).is_dir()
+    if not inside and not choice.glob and not Path(name).is_file():
+        raise SelectionError(_unknown(name, stages))
+    found = list(repo.stage.collect(name, recursive=choice.recursive, glob=choice.glob))
+    if not found:
+        raise SelectionError(f"no stage is in {name}" if inside else _unknown(name, stages))
+    return found
 
 
 def _names(stage: Any) -> set[str]:

@@ -44,6 +44,8 @@ def train(
     allow_missing: bool = False,
     no_commit: bool = False,
     no_run_cache: bool = False,
+    recursive: bool = False,
+    glob: bool = False,
 ) -> State[Any]:
     """Bring stages of the DVC repository in the current folder, and all they need, up to date.
 
@@ -60,6 +62,8 @@ def train(
         allow_missing: leave alone what has not changed and whose data are only missing.
         no_commit: do not put outputs into DVC's cache.
         no_run_cache: run what DVC's run cache has the outputs of.
+        recursive: `stages` are folders: all stages inside them.
+        glob: `stages` are patterns: `train@*`.
     """
     parameters = dict(locals())
     try:

@@ -9,8 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from flows import lockfile
-from flows.dvc_internals import AbstractDependency, Lockfile, RepoDependency, gitignore, path_locks, to_lockfile
+from flows.dvc_internals import (
+    AbstractDependency,
+    Lockfile,
+    RepoDependency,
+    Tqdm,
+    gitignore,
+    path_locks,
+    to_lockfile,
+)
 
 
 def apply() -> None:
@@ -18,6 +28,11 @@ def apply() -> None:
     _write_lock_entries_alone()
     lock_paths_once()
     gitignore.Pattern = cache(gitignore.Pattern)  # a line of `.gitignore`; each takes a tenth of a millisecond
+
+
+def start_no_thread() -> None:
+    """Let DVC show its progress without a thread that watches over it: this process is to be forked, which takes one."""
+    Tqdm.monitor_interval = 0
 
 
 def keep_what_no_stage_changes(repo: Any) -> None:
@@ -63,8 +78,21 @@ def reading(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
         if not isinstance(item, RepoDependency | AbstractDependency)
     }
     hardlink = repo.config["core"].get("hardlink_lock", False)
+    _forget_the_dead(repo, hardlink)
     with path_locks.rwlock(repo.tmp_dir, repo.fs, "tidemill", sorted(paths), [], hardlink):
         yield
+
+
+def _forget_the_dead(repo: Any, hardlink: bool) -> None:
+    """Take what killed processes have locked out of DVC's list; DVC itself does so only of what it has to wait for."""
+    with path_locks._edit_rwlock(repo.tmp_dir, repo.fs, hardlink) as locked:
+        for path, readers in list(locked["read"].items()):
+            locked["read"][path] = [reader for reader in readers if psutil.pid_exists(reader["pid"])]
+            if not locked["read"][path]:
+                del locked["read"][path]
+        for path, writer in list(locked["write"].items()):
+            if not psutil.pid_exists(writer["pid"]):
+                del locked["write"][path]
 
 
 @cache

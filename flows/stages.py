@@ -25,7 +25,7 @@ from flows.dvc_internals import Repo
 from flows.output import Emit, Lines
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKER = "import sys; sys.path[0] = sys.argv[1]; from flows.worker import serve; serve(int(sys.argv[2]))"
+FORK_SERVER = "import sys; sys.path[0] = sys.argv[1]; from flows.fork_server import serve; serve(int(sys.argv[2]))"
 """Starts the process of the stages without a word in its environment, which is the stages' own."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -81,7 +81,7 @@ class StageRunner:
 
     def __init__(self, environment: dict[str, str], alive: str | None = None) -> None:
         self._environment = environment
-        self._wait_for_worker: Callable[[], object] | None = None
+        self._wait_for_fork_server: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._controls: set[socket.socket] = set()
         self._stopped = False
@@ -91,16 +91,16 @@ class StageRunner:
 
     def __enter__(self) -> Self:
         if threading.active_count() == 1:  # a process that runs more than one thread is not safe to fork
-            self._fork_worker()
+            self._fork_the_server()
         self._alive.acquire()
         _remove_left_locks(Path(self._alive.lock_file).parent)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        if self._wait_for_worker:
+        if self._wait_for_fork_server:
             self._channel.close()
-            self._wait_for_worker()
+            self._wait_for_fork_server()
 
     def __reduce__(self) -> tuple[Callable[..., "StageRunner"], tuple[object, ...]]:
         return _runner_elsewhere, (tuple(self._environment.items()), self._alive.lock_file)
@@ -188,13 +188,13 @@ class StageRunner:
         error = f"{reply['status']}: {lines.error()}" if reply["status"] and lines.last else reply["message"]
         return Outcome(reply["outcome"], seconds, "\n".join([reply["message"], *lines.last]), error.splitlines()[0])
 
-    def _fork_worker(self) -> None:
-        """Start the worker as a copy of this process, which has DVC loaded already: that takes half as long."""
+    def _fork_the_server(self) -> None:
+        """Start the fork server as a copy of this process, which has DVC loaded already: that takes half as long."""
         self._channel, theirs = socket.socketpair()
-        worker = os.fork()
-        if worker:
+        server = os.fork()
+        if server:
             theirs.close()
-            self._wait_for_worker = partial(os.waitpid, worker, 0)
+            self._wait_for_fork_server = partial(os.waitpid, server, 0)
             return
         try:
             os.setsid()
@@ -203,17 +203,17 @@ class StageRunner:
             os.environ.update(self._environment)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            from flows.worker import serve
+            from flows.fork_server import serve
 
             serve(theirs.fileno())
         finally:
             os._exit(0)
 
-    def _start_worker(self) -> None:
+    def _start_the_server(self) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._wait_for_worker = subprocess.Popen(
-                [sys.executable, "-c", WORKER, str(ROOT), str(theirs.fileno())],
+            self._wait_for_fork_server = subprocess.Popen(
+                [sys.executable, "-c", FORK_SERVER, str(ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -222,8 +222,8 @@ class StageRunner:
 
     def _send(self, message: bytes, *descriptors: int) -> int:
         """Have a stage started; return the id of its process."""
-        if not self._wait_for_worker:
-            self._start_worker()
+        if not self._wait_for_fork_server:
+            self._start_the_server()
         with suppress(BrokenPipeError):
             socket.send_fds(self._channel, [message], descriptors)
         if not (answer := self._channel.recv(64)):

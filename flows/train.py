@@ -47,9 +47,11 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
     from flows.engine import Request
     from flows.graph import PlanError, may_change, read_plan
     from flows.limits import LimitError
+    from flows.quick_dvc import start_no_thread
     from flows.records import sort_what_a_killed_run_left
     from flows.report import plan_table
 
+    start_no_thread()
     try:
         request = Request.from_parameters(parameters)
         plan = read_plan(request.choice, parameters["limits"])

@@ -262,6 +262,15 @@ def test_output_and_environment_of_a_stage(repository: DvcRepository) -> None:
     assert repository.read("end") == "end\n"
 
 
+def test_stages_are_forks_of_the_flow(new_repository: NewRepository) -> None:
+    """The process above a stage's command was never started anew: its command line is that of `tidemill run`."""
+    repository = new_repository("repository")
+    repository.stages(who={"cmd": "tr '\\0' ' ' < /proc/$PPID/cmdline > above", "outs": ["above"]})
+    run = repository.flow()
+    assert run.returncode == 0, run.stdout
+    assert repository.read("above").endswith("tidemill run ")
+
+
 def test_the_task_of_a_stage_says_where_its_pages_are(repository: DvcRepository, prefect_url: str) -> None:
     registration = "artifacts/corn/register/registration.json"
     recorded = json.dumps({"name": "corn", "version": "3", "run_id": "0f"})

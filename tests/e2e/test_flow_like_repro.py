@@ -154,6 +154,17 @@ def test_single_items_and_what_depends_on_what_ran(pair: Pair) -> None:
     assert pair[0].read("count") == pair[1].read("count")
 
 
+def test_patterns_and_folders(pair: Pair) -> None:
+    on_both(pair, one=copy("seed", "a"), two=copy("a", "b"), other=copy("seed", "c"))
+    for each in pair:
+        each.write("sub/dvc.yaml", "stages: {inner: {cmd: cat ../c > d, deps: [../c], outs: [d]}}\n")
+    run_both(pair, "--glob", "t*")
+    assert not (pair[0].folder / "c").exists()
+    run_both(pair, "--recursive", "sub")
+    assert pair[0].read("sub/d") == "corn\n"
+    assert content(pair[0], "sub/dvc.lock") == content(pair[1], "sub/dvc.lock")
+
+
 def test_what_is_only_missing(pair: Pair) -> None:
     on_both(pair, one=copy("seed", "a"), two=copy("a", "b"))
     run_both(pair)

@@ -27,6 +27,8 @@ Stages = Annotated[
 Downstream = Annotated[bool, typer.Option("--downstream", help="Also what depends on them.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Also what has not changed.")]
 SingleItem = Annotated[bool, typer.Option("--single-item", "-s", help="Only the stages named, not what they need.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-R", help="All stages inside the folders named.")]
+Glob = Annotated[bool, typer.Option("--glob", help="The names are patterns: 'train@*'.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Skip what has not changed and is only missing.")]
 
 
@@ -112,6 +114,8 @@ def run(
     no_run_cache: Annotated[
         bool, typer.Option("--no-run-cache", help="Run stages again that DVC's run cache has the outputs of.")
     ] = False,
+    recursive: Recursive = False,
+    glob: Glob = False,
 ) -> None:
     """Bring stages and all they need up to date, independent ones at the same time."""
     from flows.train import run
@@ -129,6 +133,8 @@ def run(
         "allow_missing": allow_missing,
         "no_commit": no_commit,
         "no_run_cache": no_run_cache,
+        "recursive": recursive,
+        "glob": glob,
     }
     with one_line():
         _check_params()
@@ -144,11 +150,22 @@ def status(
     force: Force = False,
     single_item: SingleItem = False,
     allow_missing: AllowMissing = False,
+    recursive: Recursive = False,
+    glob: Glob = False,
 ) -> None:
     """Show what would run and why, what is up to date, and the next and the last runs of deployments."""
     with one_line():
         _show_agenda()
-    run(stages, downstream, force, dry_run=True, single_item=single_item, allow_missing=allow_missing)
+    run(
+        stages,
+        downstream,
+        force,
+        dry_run=True,
+        single_item=single_item,
+        allow_missing=allow_missing,
+        recursive=recursive,
+        glob=glob,
+    )
 
 
 def _show_agenda() -> None:

@@ -22,6 +22,7 @@ CALLED = {
     "to_lockfile": (used.to_lockfile, "stage kwargs"),
     "dumps_yaml": (used.dumps_yaml, "d"),
     "loads_yaml": (used.loads_yaml, "s typ"),
+    "path_locks._edit_rwlock": (used.path_locks._edit_rwlock, "lock_dir fs hardlink"),
     "Repo.find_root": (used.Repo.find_root, "root fs"),
     "Repo.close": (used.Repo.close, "self"),
     "Lock._do_lock": (used.Lock._do_lock, "self"),
@@ -44,7 +45,7 @@ COPIED = {
     "dvc.stage.decorators": (decorators, "33e8ead91389"),
     "Git.ignore": (Git.ignore, "450a4387055b"),
 }
-"""What `worker.py`, `quick_dvc.py`, `graph.py` and `records.py` put something else in the place of, or have to agree with,
+"""What `fork_server.py`, `quick_dvc.py`, `graph.py` and `records.py` put something else in the place of, or have to agree with,
 and the hash of its source: if it is another, read the change, make ours agree, and write the new hash here."""
 
 

@@ -41,11 +41,18 @@ def test_selection(repository: DvcRepository) -> None:
     assert chosen("raw.dvc") == ["raw.dvc"]
     assert chosen("clean@a", downstream=True) == ["raw.dvc", "clean@a", "fit@a"]
     assert chosen("sub/dvc.yaml") == ["sub/dvc.yaml:other"]
+    assert list(read_plan(Choice(("sub",), recursive=True))) == ["sub/dvc.yaml:other"]
+    assert sorted(read_plan(Choice(("fit@*",), glob=True))) == sorted(everything)
 
 
 def test_unknown_names(repository: DvcRepository) -> None:
     with pytest.raises(SelectionError, match=r"^no stage, group or system is named fit@c; did you mean fit@[ab]\?$"):
         read_plan(Choice(("fit@c",)))
+    with pytest.raises(SelectionError, match=r"^no stage, group or system is named fot@\*; did you mean "):
+        read_plan(Choice(("fot@*",), glob=True))
+    (repository.folder / "empty").mkdir()
+    with pytest.raises(SelectionError, match=r"^no stage is in empty$"):
+        read_plan(Choice(("empty",), recursive=True))
 
 
 def reasons(names: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
