@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what writes the table of faults, and how many repositories and kills are tried."""
     parser.addoption("--faults-table", action="store_true", help="write docs/reference/faults.md from what was run")
     parser.addoption("--drawn", type=int, default=2, help="Repositories to draw for the flow beside `dvc repro`.")
+    parser.addoption("--every-point", action="store_true", help="make the faults at every point, not at a sample")
     parser.addoption("--kills", type=int, default=1, help="Flows to kill, at as many points.")
 
 

@@ -41,21 +41,28 @@ class Act:
     arguments: tuple[str, ...]
     check: Callable[[], None]
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
-        """Start it."""
+    def start(self, *before: str, **environment: str) -> subprocess.Popen[str]:
+        """Start it, by a command that stands before its own where one is given."""
         return subprocess.Popen(
-            [sys.executable, "-c", self.script, *self.arguments],
+            [*before, sys.executable, "-c", self.script, *self.arguments],
             env={**os.environ, "PYTHONPATH": PATHS, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
-        with self.start(**environment) as process:
+        with self.start(*before, **environment) as process:
             said, errors = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+
+    def fail_in_one_line(self, *before: str, **environment: str) -> bool:
+        """Run it; return whether it failed, which it must tell in one line."""
+        done = self.run(*before, **environment)
+        assert done.returncode in (0, 1), done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode == 1
 
     def succeed(self, **environment: str) -> None:
         """Run it, undisturbed, and check what stands then."""

@@ -1,10 +1,12 @@
 """Projects that several faults hit."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fault.disturbances import Disk, mounted
 from tests.fault.faults import PAGE, outcomes, page, seen
 from tests.fault.kills import ROOT
 from tests.unit.registry.candidates import PARAMS, write_candidate
@@ -41,3 +43,16 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Pa
     shutil.copyfile(empty_store, store / "mlflow.db")
     shutil.copytree(ROOT / "requirements", folder / "requirements")
     return folder
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
+    """A file system of a few megabytes."""
+    with mounted(tmp_path_factory.mktemp("disk"), megabytes=24) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def every(pytestconfig: pytest.Config) -> bool:
+    """Whether faults hit at every point."""
+    return bool(pytestconfig.getoption("--every-point"))

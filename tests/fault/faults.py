@@ -1,7 +1,7 @@
 """The faults that the tests make, and the table of them in the reference.
 
-`python -m pytest tests/fault tests/e2e/test_deploy.py tests/unit/sources tests/unit/training --faults-table` writes the table from what it
-has run.
+`python -m pytest tests/fault tests/e2e/test_deploy.py tests/unit/sources tests/unit/training --faults-table` writes the
+table from what it has run; with `--every-point` faults hit at every point, and not at a sample.
 """
 
 import re
@@ -40,8 +40,8 @@ BOTH = "one line, and the next try finishes it"
 TRAINING, REGISTRATION, PROMOTION = (
     f"fault/test_{name}_killed.py" for name in ("training", "registration", "promotion")
 )
-FLOW, SERVICE = (f"fault/test_{name}.py" for name in ("flow_stops", "service_survives"))
-CLOCK, TWO = (f"fault/test_{name}.py" for name in ("clock_jumps", "two_at_once"))
+FLOW, SERVICE, STORAGE = (f"fault/test_{name}.py" for name in ("flow_stops", "service_survives", "storage_fails"))
+CLOCK, TWO, WIRE = (f"fault/test_{name}.py" for name in ("clock_jumps", "two_at_once", "connections_fail"))
 DEPLOY, FETCH, CHECKPOINT = (
     "e2e/test_deploy.py",
     "unit/sources/test_fetch.py",
@@ -54,6 +54,7 @@ FAULTS = (
         RESUMES,
         (f"{TRAINING}::test_a_killed_training_ends_in_the_same_weights_and_curve_in_the_same_run",),
     ),
+    Fault("SIGTERM, SIGINT", "a training", RESUMES, (f"{TRAINING}::test_a_training_ended_by_another_signal_resumes",)),
     Fault("SIGKILL", "a registration", AGAIN, (f"{REGISTRATION}::test_killed_between_two_steps",)),
     Fault("SIGTERM, SIGINT", "a registration", AGAIN, (f"{REGISTRATION}::test_ended_by_another_signal",)),
     Fault("SIGKILL", "a promotion", DECIDED, (f"{PROMOTION}::test_killed_between_two_steps",)),
@@ -129,6 +130,9 @@ FAULTS = (
             f"{FETCH}::test_a_file_that_cannot_be_written_is_one_clear_line",
         ),
     ),
+    Fault("a full disk", "a registration, a promotion", BOTH, (f"{STORAGE}::test_a_full_disk",)),
+    Fault("a quota", "a registration, a promotion", BOTH, (f"{STORAGE}::test_a_quota",)),
+    Fault("a read-only folder", "a registration, a promotion", BOTH, (f"{STORAGE}::test_a_read_only_folder",)),
     Fault(
         "a flipped byte",
         "a checkpoint, also one that was cut",
@@ -143,6 +147,16 @@ FAULTS = (
     ),
     Fault(
         "a flipped byte",
+        "a shard, the weights of a stage",
+        "DVC brings them back",
+        (f"{TRAINING}::test_a_flipped_byte_in_a_shard_and_in_the_weights",),
+    ),
+    Fault(
+        "a flipped byte", "a registered version", "nothing reads it", (f"{STORAGE}::test_a_flipped_byte_in_a_version",)
+    ),
+    Fault("a flipped byte", "the decision log", "the audit tells", (f"{STORAGE}::test_a_flipped_byte_in_the_log",)),
+    Fault(
+        "a flipped byte",
         "the cache of downloads",
         "it is brought again",
         (f"{FETCH}::test_projects_share_the_cache_and_a_damaged_copy_in_it_is_replaced",),
@@ -152,6 +166,26 @@ FAULTS = (
         "a killed registration, a killed promotion",
         BOTH,
         (f"{CLOCK}::test_a_registration", f"{CLOCK}::test_a_promotion"),
+    ),
+    Fault("a lost server", "MLflow's, in a registration", BOTH, (f"{WIRE}::test_the_tracking_server_is_lost",)),
+    Fault(
+        "a connection that is cut, in an upload as well",
+        "MLflow's server, in a registration",
+        BOTH,
+        (f"{WIRE}::test_the_connection_to_the_tracking_server_is_cut",),
+    ),
+    Fault("a slow server", "MLflow's, in a registration", AGAIN, (f"{WIRE}::test_the_tracking_server_is_slow",)),
+    Fault(
+        "SIGKILL, and a new start",
+        "MLflow's server, in a registration",
+        BOTH,
+        (f"{WIRE}::test_the_tracking_server_is_killed_and_started_again",),
+    ),
+    Fault(
+        "PostgreSQL that is lost, cut and slow",
+        "a promotion",
+        DECIDED,
+        (f"{WIRE}::test_postgresql_is_lost_cut_and_slow",),
     ),
     Fault(
         "SIGKILL",

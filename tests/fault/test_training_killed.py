@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault.disturbances import flip
 from tests.projects import DIGITS, Project, write_digits
 from tidemill.core.files import sha256_file
 
@@ -53,14 +54,14 @@ def start_again(project: Project) -> subprocess.Popen[str]:
     )
 
 
-def kill_when(project: Project, ready: Callable[[Path], bool]) -> None:
-    """Kill -9 the whole group of `dvc repro` as soon as the folder of checkpoints is ready for it."""
+def kill_when(project: Project, ready: Callable[[Path], bool], number: signal.Signals = signal.SIGKILL) -> None:
+    """Send a signal to the whole group of `dvc repro` as soon as the folder of checkpoints is ready for it."""
     process = start_again(project)
     folder = project.folder / ".tidemill/checkpoints/digits"
     while process.poll() is None and not ready(folder):
         time.sleep(0.002)
     assert process.poll() is None, f"it ended before it could be killed: {process.communicate()[0]}"
-    os.killpg(process.pid, signal.SIGKILL)
+    os.killpg(process.pid, number)
     process.communicate()
 
 
@@ -116,3 +117,23 @@ def test_a_checkpoint_of_another_training_is_not_resumed(project: Project, unint
     printed = project.run("dvc", "repro", "--single-item", "--force", "train@digits")
     assert "resumed from step" not in printed
     assert outputs(project)["model/model.safetensors"] != uninterrupted["model/model.safetensors"]
+
+
+def test_a_flipped_byte_in_a_shard_and_in_the_weights(project: Project, uninterrupted: dict[str, str]) -> None:
+    project.run("dvc", "repro", "train@digits")
+    shard = max(project.artifact("digits", "tokenize/train").iterdir(), key=lambda path: path.stat().st_size)
+    for path in (shard, project.artifact("digits", "train/model/model.safetensors")):
+        flip(path, 0.5)
+        assert path.name in project.run("dvc", "status", "train@digits", "tokenize@digits") or path == shard
+        project.run("dvc", "repro", "train@digits")
+        assert outputs(project) == uninterrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_ended_by_another_signal_resumes(
+    project: Project, uninterrupted: dict[str, str], number: signal.Signals
+) -> None:
+    kill_when(project, has_checkpoint, number)
+    printed = project.run("dvc", "repro", "--single-item", "--no-run-cache", "--force", "train@digits")
+    assert "resumed from step" in printed
+    assert outputs(project) == uninterrupted

@@ -48,6 +48,7 @@ def connect() -> "MlflowClient":
     uri = store_uri()
     if uri == _own_store_uri():
         _create_own_store()
+    logging.getLogger("mlflow.store.db.utils").addFilter(_tells_no_traceback)
     try:
         return MlflowClient(uri)
     except Exception as error:  # of MLflow, SQLAlchemy, the database's driver, and whatever parses an address
@@ -136,6 +137,11 @@ def _new_experiment(client: "MlflowClient", system: str) -> str:
     """Create an experiment. A server says where artifacts go; a bare database would leave them in the working folder."""
     location = None if store_uri().startswith("http") else (store_folder() / "artifacts" / system).as_uri()
     return str(client.create_experiment(system, artifact_location=location))
+
+
+def _tells_no_traceback(record: logging.LogRecord) -> bool:
+    """Return whether a message of MLflow's is no traceback: what it raises is told as one line."""
+    return record.exc_info is None
 
 
 def _line(error: Exception) -> str:
