@@ -16,6 +16,7 @@ from urllib.error import URLError
 import pytest
 
 from tests.dvc_repositories import DvcRepository, quiet_environment
+from tests.fault.faults import PAGE, outcomes, page, seen
 from tests.postgresql import PostgreSQL, programs, running_postgresql
 from tests.projects import ROOT, Project
 from tests.unit.registry.proposals import as_it_was, proposed_project
@@ -27,6 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--drawn", type=int, default=2, help="Repositories to draw for the flow beside `dvc repro`.")
     parser.addoption("--every-point", action="store_true", help="make the faults at every point, not at a sample")
     parser.addoption("--kills", type=int, default=1, help="Flows to kill, at as many points.")
+
+
+REPORTS: dict[str, list[str]] = {}
+"""Outcomes of tests in this session, by `file::function`."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the outcome of each test, and of those that could not begin; here, since a folder's conftest hears of its own tests alone."""
+    if report.when == "call" or report.outcome != "passed":
+        REPORTS.setdefault(report.nodeid.removeprefix("tests/").partition("[")[0], []).append(report.outcome)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the table of faults where that was asked for; what was not run keeps what was seen before."""
+    if session.config.getoption("--faults-table"):
+        before = seen(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+        PAGE.write_text(page(before | outcomes(REPORTS)), encoding="utf-8")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,25 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fault.disturbances import Disk, mounted
-from tests.fault.faults import PAGE, outcomes, page, seen
 from tests.fault.kills import ROOT
 from tests.unit.registry.candidates import PARAMS, write_candidate
-
-REPORTS: dict[str, list[str]] = {}
-"""Outcomes of tests in this session, by `file::function`."""
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep the outcome of each test, and of those that could not begin."""
-    if report.when == "call" or report.outcome != "passed":
-        REPORTS.setdefault(report.nodeid.removeprefix("tests/").partition("[")[0], []).append(report.outcome)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table of faults where that was asked for; what was not run keeps what was seen before."""
-    if session.config.getoption("--faults-table"):
-        before = seen(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
-        PAGE.write_text(page(before | outcomes(REPORTS)), encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
