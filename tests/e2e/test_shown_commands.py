@@ -210,6 +210,7 @@ SERVED = {
     "tidemill serve models:/stories@champion --limit seconds=30 --limit new_tokens=2000": "",
     "tidemill serve models:/sentiment@champion --host 0.0.0.0": "",
     "tidemill serve models:/digits@champion": "",
+    "tidemill serve models:/digits@champion --log-requests": "",
     "tidemill serve … --shadow models:/digits@challenger": "",
     "MLFLOW_TRACKING_URI=sqlite:///.tidemill/mlflow/mlflow.db mlflow models serve --model-uri models:/digits@challenger --env-manager local --host 127.0.0.1": "",
 }

@@ -74,10 +74,11 @@ def test_the_tools_show_what_was_made(project: Project, command: str, expected: 
     assert expected in project.start(*command.split()).stdout
 
 
-def test_an_experiment_is_run_compared_and_shown(project: Project) -> None:
-    project.run("dvc", "exp", "run", "--name", "faster", "-S", "systems.digits.training.lr=0.01", "evaluate@digits")
+def test_the_experiment_of_the_readme_is_run_compared_and_shown(project: Project) -> None:
+    [command] = (line for line in readme_commands() if line.startswith("dvc exp run"))
+    project.run("bash", "-c", command)
     shown = project.run("dvc", "exp", "show", "--csv")
-    assert "faster" in shown and "0.01" in shown
+    assert "0.0003" in shown
     assert "metrics.json" in project.run("dvc", "metrics", "diff", "--all")
     assert "curves.csv" in project.run("dvc", "plots", "diff", "--json", "HEAD", "workspace")
     project.run("git", "checkout", "--quiet", "--", "params.yaml", "dvc.lock")
@@ -146,6 +147,6 @@ def test_the_readme_shows_commands() -> None:
     assert len(readme_commands()) >= 6
 
 
-@pytest.mark.parametrize("command", readme_commands())
-def test_a_command_of_the_readme_works(project: Project, command: str) -> None:
+@pytest.mark.parametrize("command", [line for line in readme_commands() if not line.startswith("dvc exp run")])
+def test_another_command_of_the_readme_works(project: Project, command: str) -> None:
     project.run("bash", "-c", command)

@@ -121,13 +121,16 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A limit instead of that of params.yaml: seconds=30."),
     ] = None,
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="A JSON line on standard error for each request, without its rows.")
+    ] = False,
 ) -> None:
     """Predict over HTTP, and on a page; let a second version predict the same, unseen, and compare the two."""
     os.environ.setdefault(
         "OMP_NUM_THREADS", "1"
     )  # one core per request, and as many requests at once as there are cores
 
-    from tidemill.serving import access, connections, limits, service
+    from tidemill.serving import access, connections, limits, service, tracing
     from tidemill.serving.live import Live
 
     def log(line: str) -> None:
@@ -138,7 +141,9 @@ def serve(
             raise TidemillError("--canary needs --shadow: the version that predicts this share")
         token, chosen_limits = access.token_for(host), limits.of(model, chosen(limit, "--limit", "seconds=30"))
         listener = connections.listen(host, port)
-        app = service.application(Live(model, log, shadow, canary, record), token, chosen_limits, refresh, _kill)
+        live, requests = Live(model, log, shadow, canary, record), log if log_requests else None
+        app = service.application(live, token, chosen_limits, refresh, _kill, requests)
+        tracing.send_traces(app)
     print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
     connections.server(app, chosen_limits).run(sockets=[listener])
 

@@ -12,10 +12,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.stopping import Stopped
-from tidemill.serving import requests
+from tidemill.serving import observation, requests, tracing
 from tidemill.serving.access import Access
 from tidemill.serving.asgi import App, Receive, Scope, Send
 from tidemill.serving.live import Live
+from tidemill.serving.live_comparison import Predictions
+from tidemill.serving.observation import Metrics, Observed
 from tidemill.serving.params import Serve
 from tidemill.serving.predictions import records
 from tidemill.serving.turns import SOON, Turns, client_of
@@ -24,6 +26,8 @@ from tidemill.serving.work import Work
 REFUSED = 422
 RETURNED = ["prediction", "confidence", "reason"]
 """What a response holds of each row."""
+PATHS = frozenset({"/", "/health", "/ready", "/metrics", "/predict", "/stream", "/comparison"})
+"""What is counted by its path."""
 BODY = {"content": {"application/json": {"schema": requests.PredictionRequest.model_json_schema()}}}
 
 
@@ -32,7 +36,12 @@ class Cut(Exception):
 
 
 def application(
-    live: Live, token: str | None, limits: Serve, refresh: float, kill: Callable[[], None] | None = None
+    live: Live,
+    token: str | None,
+    limits: Serve,
+    refresh: float,
+    kill: Callable[[], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> FastAPI:
     """Return the service.
 
@@ -42,12 +51,16 @@ def application(
         limits: what a request and a client may ask.
         refresh: seconds between two checks of where the aliases point.
         kill: called where the service does not end in its time, whatever a thread waits for; None waits on.
+        log: receives a JSON object for each request, without its rows; None where no log is wanted.
     """
-    turns, ended = Turns(_parallel_requests(), limits), threading.Event()
+    metrics = Metrics(live)
+    turns, ended = Turns(_parallel_requests(), limits, metrics.waited), threading.Event()
+    metrics.watch(turns)
     following = _following(live, refresh, ended, limits, kill)
     app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, lifespan=following)
     app.add_middleware(Places, turns=turns)
     app.add_middleware(Access, token=token)
+    app.add_middleware(Observed, metrics=metrics, paths=PATHS, log=log)
 
     @app.exception_handler(TidemillError)
     def refused(_: Request, error: TidemillError) -> Response:
@@ -78,10 +91,25 @@ def application(
             "troubles": live.troubles.document(),
         }
 
+    @app.get("/ready")
+    async def ready() -> Response:
+        """Whether another request is welcome: a balancer sends it elsewhere meanwhile."""
+        full = turns.taken >= limits.waiting
+        return JSONResponse({"detail": "no place is free" if full else "ready"}, 503 if full else 200)
+
+    @app.get("/metrics")
+    def shown_metrics() -> Response:
+        return Response(metrics.text(), media_type=observation.CONTENT_TYPE)
+
     @app.post("/predict", openapi_extra={"requestBody": BODY})
     async def predict(request: Request) -> Response:
         content = await requests.body(request, limits)
-        return await Work(request, turns, limits.seconds, ended).step(lambda: _predicted(live, content, limits))
+        work = Work(request, turns, limits.seconds, ended)
+        predictions = await work.step(lambda: _predicted(live, content, limits))
+        metrics.predicted(predictions)
+        observation.note_prediction(request.scope, predictions)
+        tracing.describe(predictions)
+        return _response(predictions)
 
     @app.post("/stream", openapi_extra={"requestBody": BODY})
     async def stream(request: Request) -> Response:
@@ -132,9 +160,12 @@ def _parallel_requests() -> int:
     return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
-def _predicted(live: Live, content: bytes, limits: Serve) -> Response:
+def _predicted(live: Live, content: bytes, limits: Serve) -> Predictions:
     request = requests.read(content, limits, live.main.predictor)
-    predictions = live.predict(request.table(), request.options)
+    return live.predict(request.table(), request.options)
+
+
+def _response(predictions: Predictions) -> Response:
     return JSONResponse({"version": predictions.version, "answers": records(predictions.rows[RETURNED])})
 
 

@@ -1,8 +1,9 @@
 """Who is worked for, and when: a bounded number of requests, a part of it for each client, and clients take turns."""
 
 import asyncio
+import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import IPv6Address, ip_address
 
@@ -17,9 +18,9 @@ SOON = {"Retry-After": "1"}
 class Turns:
     """Places for requests, and turns to work; belongs to one event loop."""
 
-    def __init__(self, at_once: int, limits: Serve) -> None:
-        """Give `at_once` turns at the same time."""
-        self._free, self._limits = at_once, limits
+    def __init__(self, at_once: int, limits: Serve, waited: Callable[[float], None] = lambda _: None) -> None:
+        """Give `at_once` turns at the same time; `waited` receives the seconds that each was waited for."""
+        self._free, self._limits, self._waited = at_once, limits, waited
         self._places: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -49,10 +50,12 @@ class Turns:
     @asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[None]:
         """Wait for a turn: clients get them one after another, the requests of each in their order."""
+        begun = time.perf_counter()
         if self._free:
             self._free -= 1
         else:
             await self._called(client)
+        self._waited(time.perf_counter() - begun)
         try:
             yield
         finally:
