@@ -59,11 +59,18 @@ def _retrain(commit: Commit, names: list[str] | None, jobs: int | None, limits: 
         return Completed(message="nothing to do: the data are those of the last training")
     get_run_logger().info("changed: %s", ", ".join(changed))
     commit_all(f"New data for {', '.join(changed)}")  # a version is made from a clean tree
+    return trained_and_proposed(commit, changed, "retrain", jobs, limits)
+
+
+def trained_and_proposed(
+    commit: Commit, systems: list[str], branch: str, jobs: int | None, limits: dict[str, int] | None = None
+) -> State[Any]:
+    """Train systems as the commit has them, register their versions, and put the outcome on a branch `<branch>/<date>`."""
     for stage in ("evaluate", "register"):  # nothing enters the registry before all systems are evaluated
-        state = train.fn([f"{stage}@{name}" for name in changed], jobs=jobs, limits=limits)
+        state = train.fn([f"{stage}@{name}" for name in systems], jobs=jobs, limits=limits)
         if not state.is_completed():
             return state
-    return _propose(commit, changed)
+    return _propose(commit, systems, branch)
 
 
 def _changed(systems: dict[str, System]) -> list[str]:
@@ -89,15 +96,15 @@ def _has_changed(repo: Repo, name: str, source: str) -> bool:
     return bool(status == "modified")
 
 
-def _propose(commit: Commit, systems: list[str]) -> State[Any]:
+def _propose(commit: Commit, systems: list[str], kind: str) -> State[Any]:
     """Put lock and summary on a new branch, and report which versions wait for a review."""
     outcomes = {name: read_json(Path("artifacts") / name / "register" / "registration.json") for name in systems}
     lines = [line for name, outcome in outcomes.items() for line in _summary(name, outcome)]
     heads = [line for line in lines if not line.startswith(" ")]
-    if waiting := waiting_branch("retrain", commit):
+    if waiting := waiting_branch(kind, commit):
         return Completed(message=f"nothing new: {'; '.join(heads)}; branch {waiting} has it, and is not merged yet")
     commit_all("\n".join([f"Retrained {', '.join(systems)}", "", *lines]))
-    branch = new_branch("retrain")
+    branch = new_branch(kind)
     for name, outcome in outcomes.items():
         if outcome["passed"]:
             emit(PROPOSED, name, {"version": outcome["version"], "branch": branch})

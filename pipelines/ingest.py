@@ -9,6 +9,7 @@ from tidemill.core.files import finished_folder, write_json
 from tidemill.core.params import checked, read_block, read_system
 from tidemill.core.tables import SPLITS
 from tidemill.formats.common.source import Source, read_rows
+from tidemill.rows import forgotten
 from tidemill.rows.cleaning import ingested
 from tidemill.rows.params import Ingest
 from tidemill.rows.splitting import profile
@@ -28,7 +29,7 @@ def main(name: str) -> None:
             f"systems.{name}.source: {source.path} has no column {missing[0]!r}, which {system['task']} needs; "
             f"it has {', '.join(rows.columns)}: name theirs in source.columns"
         )
-    _write(name, *ingested(rows, task, params))
+    _write(name, *ingested(rows, task, params, forgotten.read(name, params.forgotten)))
 
 
 def _source(name: str, system: dict[str, object]) -> Source:

@@ -195,6 +195,8 @@ ELSEWHERE = {
     ): "on other conversations: tests/stages/test_conversations.py",
     "tidemill run folds/dvc.yaml": "tests/stages/test_cross_validation.py plans it, and runs its stages by DVC",
     "tidemill run --jobs 4": "on a Dask cluster: tests/e2e/test_task_runners.py",
+    "tidemill forget sentiment --rows asked.csv --dry-run": "on a small project: tests/e2e/test_forget.py",
+    "tidemill forget sentiment --rows asked.csv": "on a small project: tests/e2e/test_forget.py",
 }
 """What does not run here, and why, or which test runs it."""
 

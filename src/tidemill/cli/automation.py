@@ -1,4 +1,4 @@
-"""Commands that run a Prefect flow: search params, monitor inputs, retrain, and notify people."""
+"""Commands that run a Prefect flow: search params, monitor inputs, retrain, forget rows, and notify people."""
 
 import sys
 from pathlib import Path
@@ -57,6 +57,35 @@ def retrain(
     from flows.retrain import retrain
 
     print(_message(retrain(systems or None, jobs, return_state=True)))
+
+
+def forget(
+    system: System,
+    rows: Annotated[
+        Path,
+        typer.Option(
+            "--rows", help="Ids, one a line (.txt); or a table with a column id, or with the texts themselves."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which versions learned from them.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Stages to run at once; by default one per core.")] = None,
+) -> None:
+    """Show which versions learned from some rows, train again without them, and propose the outcome on a branch."""
+    from tidemill.project.params import load_system
+    from tidemill.provenance import forgetting
+
+    with one_line():
+        params = load_system(system)
+        ids = forgetting.ids_of(rows, params.task, params.ingest)
+        versions = forgetting.seen(system, ids)
+    lines = [str(one) for one in versions] or [f"no version of {system} learned from any of {len(ids)} rows"]
+    print(*lines, sep="\n")
+    if dry_run:
+        return
+    _prepare_prefect()
+    from flows.forget import forget
+
+    print(_message(forget(system, ids, jobs, return_state=True)))
 
 
 def notify(

@@ -107,6 +107,7 @@ def _tell(entry: "Entry") -> None:
 def _audited(system: str, repair: bool) -> bool:
     """Print the log of one system and what is wrong with it; whether nothing is."""
     from tidemill.core.errors import TidemillError
+    from tidemill.provenance import forgetting
     from tidemill.registry import audit
     from tidemill.tracking.store import connect
 
@@ -123,6 +124,6 @@ def _audited(system: str, repair: bool) -> bool:
         print(f"{system}: WRONG: {line}")
     if not failed and not wrong:
         print(f"{system}: {len(entries)} entries, unbroken, in both places; the alias is where they put it")
-    for line in audit.notes(connect(), system, entries):
+    for line in [*audit.notes(connect(), system, entries), *forgetting.notes(system, entries)]:
         print(f"{system}: note: {line}")
     return not failed and not wrong

@@ -4,6 +4,7 @@ from typing import NamedTuple, Protocol
 
 import pandas as pd
 
+from tidemill.rows import forgotten
 from tidemill.rows.params import Ingest
 from tidemill.rows.personal_data import treated
 from tidemill.rows.splitting import identified, placed, without_copies
@@ -32,8 +33,11 @@ class Ingested(NamedTuple):
     rejected: pd.DataFrame
 
 
-def ingested(rows: pd.DataFrame, task: Cleaning, params: Ingest) -> Ingested:
-    """Clean the rows of a source, drop copies, and place each of the others in a split.
+def ingested(rows: pd.DataFrame, task: Cleaning, params: Ingest, to_forget: frozenset[str] = frozenset()) -> Ingested:
+    """Clean the rows of a source, drop copies and what is to be forgotten, and place each of the others in a split.
+
+    Args:
+        to_forget: ids of rows.
 
     Raises:
         TidemillError: they hold personal data, and the params say to stop; or as the task's `clean`.
@@ -45,6 +49,7 @@ def ingested(rows: pd.DataFrame, task: Cleaning, params: Ingest) -> Ingested:
     if params.near_duplicates is not None:
         usable = rows[rows["reason"].isna()]
         rows = without_copies(rows, task.near_copies(usable, params.near_duplicates))
+    rows = forgotten.without(rows, to_forget)
     usable = rows[rows["reason"].isna()]
     kept = placed(usable, params, task.group(usable)).drop(columns=["reason", "kept"])
-    return Ingested(kept, rows[rows["reason"].notna()])
+    return Ingested(kept, forgotten.emptied(rows[rows["reason"].notna()], to_forget))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from tidemill.core.params import PARAMS_FILE, Fraction, Name, Params, checked, read_yaml
+from tidemill.core.params import PARAMS_FILE, Fraction, Name, Params, Sha256, checked, read_yaml
 
 Kind = Literal["email", "ip_address", "telephone", "card", "iban", "chinese_identity"]
 KINDS: tuple[Kind, ...] = ("email", "ip_address", "telephone", "card", "iban", "chinese_identity")
@@ -35,6 +35,8 @@ class Ingest(Params):
     so that 1.0 means equal hashes."""
     personal_data: PersonalData | None = None
     """null does not look for any."""
+    forgotten: Sha256 | None = None
+    """The hash of `forgotten/<system>.txt`, the ids of rows that are left out; `tidemill forget` writes both."""
 
 
 class CrossValidation(Params):
