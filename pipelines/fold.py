@@ -1,4 +1,7 @@
-"""One fold of a cross-validation: a model of all training rows but the fold's, and its predictions of these."""
+"""One fold of a cross-validation: a model of all training rows but the fold's, and its predictions of these.
+
+It predicts its share of the test rows as well: no model of the folds has seen them, and an attack compares the two.
+"""
 
 import shutil
 from pathlib import Path
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines import stage
+from pipelines import artifacts, stage
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import finished_folder, write_json
 from tidemill.core.params import read_block, read_system
@@ -32,7 +35,7 @@ FOLDS, SCRATCH = Path("artifacts/folds"), Path(".tidemill/folds")
 
 @stage
 def main(name: str) -> None:
-    """Write `model/`, `predictions.parquet` and `metrics.json` of the fold `SYSTEM-NUMBER`."""
+    """Write `model/`, `predictions.parquet`, `test_predictions.parquet` and `metrics.json` of the fold `SYSTEM-NUMBER`."""
     system_name, _, number = name.rpartition("-")
     system, scratch = read_system(system_name), SCRATCH / name
     tokens = scratch / "tokens"
@@ -43,6 +46,7 @@ def main(name: str) -> None:
     with finished_folder(FOLDS / system_name / number) as folder:
         _train(system_name, system, spec, scratch, folder / "model")
         metrics = _predict(system["task"], read_table(tables["test"]), tokens, folder)
+        _predict_test(_of_fold(system_name, system, "test", int(number)), folder)
     shutil.rmtree(scratch)
     main_metric = scoring.of(system["task"]).MAIN_METRIC
     print(f"{name}: {main_metric} {metrics[main_metric]:.4f} on {spec['splits']['test']['rows']} rows of the fold")
@@ -50,18 +54,25 @@ def main(name: str) -> None:
 
 def _split(name: str, system: dict[str, Any], number: int, folder: Path) -> dict[str, Path]:
     """Write the training rows without the fold's, the validation rows, and the fold's rows in place of the test rows."""
-    ingest, params = read_block(system, name, "ingest", Ingest), read_cross_validation()
-    train, valid = (read_table(Path("artifacts") / name / f"ingest/{split}.parquet") for split in ("train", "valid"))
-    held_out = folds.numbered(train, task_rows.of(system["task"]), ingest, params) == number
+    train, valid = (read_table(artifacts(name, "ingest") / f"{split}.parquet") for split in ("train", "valid"))
+    held_out = train["id"].isin(_of_fold(name, system, "train", number)["id"])
     if held_out.all() or not held_out.any():
-        raise TidemillError(
-            f"fold {number} of {len(params.folds)} has {held_out.sum()} of {len(train)} rows: take fewer folds"
-        )
+        count = len(read_cross_validation().folds)
+        raise TidemillError(f"fold {number} of {count} has {held_out.sum()} of {len(train)} rows: take fewer folds")
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": train[~held_out], "valid": valid, "test": train[held_out]}
     for split, rows in parts.items():
         rows.to_parquet(folder / f"{split}.parquet", index=False)
     return {split: folder / f"{split}.parquet" for split in parts}
+
+
+def _of_fold(name: str, system: dict[str, Any], split: str, number: int) -> pd.DataFrame:
+    """Return the rows of a split that have the number of the fold."""
+    rows, ingest = (
+        read_table(artifacts(name, "ingest") / f"{split}.parquet"),
+        read_block(system, name, "ingest", Ingest),
+    )
+    return rows[folds.numbered(rows, task_rows.of(system["task"]), ingest, read_cross_validation()) == number]
 
 
 def _train(name: str, system: dict[str, Any], spec: Spec, scratch: Path, folder: Path) -> None:
@@ -82,6 +93,13 @@ def _predict(task: str, rows: pd.DataFrame, tokens: Path, folder: Path) -> dict[
     metrics = scoring.metrics(task, predictions, predictor.spec)(np.ones(len(rows), np.int64))
     write_json(folder / "metrics.json", {name: value for name, value in metrics.items() if not np.isnan(value)})
     return metrics
+
+
+def _predict_test(rows: pd.DataFrame, folder: Path) -> None:
+    predictor = Predictor(folder / "model")
+    predicted = rows[["id", *predictor.rows.TARGETS]].join(predictor.predict_normalised(rows))
+    scored = scoring.of(predictor.task).score(predicted, predictor.spec)
+    scored.to_parquet(folder / "test_predictions.parquet", index=False)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
+from sklearn.metrics import roc_auc_score
 
 from tests.projects import NGRAMS, ROOT, Project, write_reviews
 from tests.stages.in_process import run_stages
@@ -21,9 +22,9 @@ SYSTEM = NGRAMS | {
 }
 
 
-def write_params(project: Project, block: dict[str, Any]) -> None:
+def write_params(project: Project, block: dict[str, Any], system: dict[str, Any] = SYSTEM) -> None:
     with (project.folder / "params.yaml").open("w", encoding="utf-8") as stream:
-        YAML().dump({"systems": {"reviews": SYSTEM}, "cross_validation": {"near_copies": 1.0, **block}}, stream)
+        YAML().dump({"systems": {"reviews": system}, "cross_validation": {"near_copies": 1.0, **block}}, stream)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,36 @@ def test_the_spread_is_that_of_the_folds_and_dvc_shows_it(project: Project) -> N
     assert "fold 2" in page and "accuracy" in page
 
 
+def test_the_attack_compares_the_model_with_one_that_never_saw_the_row(project: Project) -> None:
+    found = read_json(project.artifact("reviews", "attack/metrics.json"))
+    signals = []
+    for split, table in (("train", "predictions"), ("test", "test_predictions")):
+        rows = pd.read_parquet(project.artifact("reviews", f"ingest/{split}.parquet")).set_index("id")
+        unseen = pd.concat([pd.read_parquet(fold(project, number, f"{table}.parquet")) for number in (1, 2)])
+        assert sorted(unseen["id"]) == sorted(rows.index), "each row has one reference"
+        own = Predictor(project.artifact("reviews", "train/model")).predict(rows.loc[unseen["id"]])
+        place = (unseen["label"] == "pos").astype(int)  # labels in their order: neg, pos
+        given = np.stack(own["probabilities"].to_list()).astype(np.float64)[np.arange(len(own)), place]
+        chance = np.exp(-unseen["loss"].to_numpy())
+        signals.append(np.log(given / (1 - given)) - np.log(chance / (1 - chance)))
+    truth = np.repeat([1, 0], [len(signals[0]), len(signals[1])])
+    expected = roc_auc_score(truth, np.concatenate(signals))
+    assert found["likelihood_ratio"]["auc"]["value"] == pytest.approx(expected, abs=1e-3)
+    assert {"gap", "loss_threshold"} < found.keys() and "tpr_at_0.001" in found["likelihood_ratio"]
+    page = project.artifact("reviews", "attack/report.html").read_text(encoding="utf-8")
+    assert "likelihood ratio to reference models: true positives at 0.1 % false positives" in page
+
+
+def test_an_attack_that_is_not_measured_is_named(project: Project) -> None:
+    block = {"systems": ["reviews"], "folds": [1, 2]}
+    write_params(project, block, SYSTEM | {"evaluate": SYSTEM["evaluate"] | {"membership": None}})
+    done = project.stage("attack", "reviews")
+    write_params(project, block)
+    assert done.returncode == 1 and "evaluate.membership is null, which measures no attack" in done.stderr
+
+
 def test_a_fold_gives_the_same_bits_again(project: Project) -> None:
-    names = ("model/model.safetensors", "predictions.parquet", "metrics.json")
+    names = ("model/model.safetensors", "predictions.parquet", "test_predictions.parquet", "metrics.json")
     before = [fold(project, 1, name).read_bytes() for name in names]
     run_stages(project.folder, "reviews-1", "fold", environment=project.environment)
     assert [fold(project, 1, name).read_bytes() for name in names] == before
@@ -73,7 +102,7 @@ def test_a_fold_gives_the_same_bits_again(project: Project) -> None:
 
 def test_the_flow_plans_the_folds_side_by_side(project: Project) -> None:
     planned = project.run("tidemill", "run", "--dry-run", "--force", "folds/dvc.yaml")
-    for name in ("fold@reviews-1", "fold@reviews-2", "cross_validate@reviews"):
+    for name in ("fold@reviews-1", "fold@reviews-2", "cross_validate@reviews", "attack@reviews"):
         assert f"folds/dvc.yaml:{name}" in planned
 
 

@@ -238,4 +238,4 @@ def test_cross_validation_adds_stages_of_its_own_and_reruns_no_other(project: Pa
     params["cross_validation"]["systems"] = ["digits"]
     folds = {f"fold@digits-{number}" for number in params["cross_validation"]["folds"]}
     with written(project / "params.yaml", json.dumps(params)):
-        assert changed() == {f"folds/dvc.yaml:{name}" for name in (*folds, "cross_validate@digits")}
+        assert changed() == {f"folds/dvc.yaml:{name}" for name in (*folds, "cross_validate@digits", "attack@digits")}

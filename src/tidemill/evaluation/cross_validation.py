@@ -1,12 +1,12 @@
-"""What a cross-validation found: each metric by fold, with mean and standard deviation, as numbers and as a page."""
+"""What the models of a cross-validation found: each metric by fold with its spread, an attack; as numbers and as pages."""
 
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.meaning import Meaning
-from tidemill.evaluation.results import number, words
+from tidemill.evaluation.results import number, span, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,15 +32,28 @@ def render(system: str, spread: Spread, fold: "pd.Series[int]", meanings: Mappin
     Args:
         fold: the fold of each out-of-fold prediction.
     """
+    rows = dict(fold.value_counts().sort_index().items())
+    return _page("cross_validation.html.j2", system=system, spread=spread, rows=rows, meanings=meanings)
+
+
+def render_attack(system: str, found: Mapping[str, Any], remembered: list[dict[str, Any]]) -> str:
+    """Render the page of an attack by the models of the folds.
+
+    Args:
+        found: what `membership.against_references` found.
+        remembered: the same as rows of a table.
+    """
+    return _page("attack.html.j2", system=system, found=found, remembered=remembered)
+
+
+def _page(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"words": words, "number": number}
-    counts = dict(fold.value_counts().sort_index().items())
-    page = environment.get_template("cross_validation.html.j2")
-    return page.render(system=system, spread=spread, rows=counts, meanings=meanings)
+    environment.filters |= {"words": words, "number": number, "span": span}
+    return environment.get_template(template).render(**values)
 
 
 def _of_one(values: Mapping[int, float]) -> dict[str, float]:

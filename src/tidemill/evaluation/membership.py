@@ -4,6 +4,9 @@ The attack knows the loss of a row and takes a low one as a sign of training (Ye
 Learning: Analyzing the Connection to Overfitting, 2018). It is measured as Carlini et al. ask for (Membership Inference
 Attacks From First Principles, 2022): beside its AUC, by how many training rows it finds while it hardly ever accuses
 another one. Test rows stand for the rows that were not trained on.
+
+Where a system is cross-validated, the likelihood-ratio attack of the same paper knows more: what a reference model that never
+saw the row makes of it.
 """
 
 from collections.abc import Callable
@@ -19,7 +22,7 @@ from tidemill.tasks.common import scoring
 
 FALSE_POSITIVES = (0.001, 0.01)
 """Shares of the test rows that an attack may take for training rows, at most."""
-ATTACKS = {"loss_threshold": "threshold on the loss"}
+ATTACKS = {"loss_threshold": "threshold on the loss", "likelihood_ratio": "likelihood ratio to reference models"}
 """Attacks by their name in `evaluation.json`."""
 MEANINGS = {
     "gap": "main metric on the training rows minus that on the test rows; 0 where the model fits both alike",
@@ -53,6 +56,49 @@ def membership(
         "gap": _gap(task, spec, members, others, bootstrap),
         "loss_threshold": attack(known, unknown, bootstrap),
     }
+
+
+def against_references(
+    task: str,
+    spec: Spec,
+    scored: tuple[pd.DataFrame, pd.DataFrame],
+    references: "tuple[pd.Series[float], pd.Series[float]]",
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    """Return what `membership` does, and the likelihood-ratio attack.
+
+    Args:
+        scored: scored predictions of training rows, and of test rows.
+        references: by id, the losses of the same rows, or more of them, by models that never saw them.
+    """
+    known, unknown = (
+        likelihood_ratio(
+            table["loss"].to_numpy(dtype=np.float64), np.asarray(losses.loc[table["id"]], dtype=np.float64)
+        )
+        for table, losses in zip(scored, references, strict=True)
+    )
+    return membership(task, spec, *scored, bootstrap) | {"likelihood_ratio": attack(known, unknown, bootstrap)}
+
+
+def likelihood_ratio(losses: NDArray[np.float64], references: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how unlikely such a low loss is of a row that was not trained on: the offline attack of Carlini et al. (2022).
+
+    Confidence is put as logits, log p - log (1 - p), which are close to normal (their section VI). With one reference a row,
+    the mean of a row's normal distribution is what its reference has, and all rows share the variance; so the attack's
+    probability rises with the difference, which is returned.
+
+    Args:
+        losses: of the model, in nats (N,).
+        references: of models that never saw the rows (N,).
+    """
+    return _logits(losses) - _logits(references)
+
+
+def _logits(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log p - log (1 - p) for losses -log p; a probability that rounding has made 1 counts as just below it."""
+    known = np.maximum(losses, np.finfo(np.float32).eps)
+    logits: NDArray[np.float64] = -known - np.log(-np.expm1(-known))
+    return logits
 
 
 def attack(members: NDArray[np.float64], others: NDArray[np.float64], bootstrap: Bootstrap) -> dict[str, Interval]:

@@ -5,6 +5,9 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm, spearmanr
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -88,6 +91,55 @@ def test_a_model_that_remembers_nothing_gives_nothing_away() -> None:
     assert found["auc"]["low"] <= 0.5 <= found["auc"]["high"] and found["auc"]["high"] - found["auc"]["low"] < 0.15
     assert found["gap"]["low"] <= 0 <= found["gap"]["high"]
     assert found["tpr_at_0.001"] == pytest.approx({"value": 0, "low": 0, "high": 0.0095}, abs=5e-5), "not surely 0"
+
+
+def test_the_ratio_orders_rows_as_scipy_and_the_paper_do() -> None:
+    """Carlini et al. (2022), section VI C: the attack's probability is that of a lower confidence of a row not trained on."""
+    generator = np.random.default_rng(4)
+    known, unseen = generator.uniform(0.01, 1, 500), generator.uniform(0.01, 1, 500)
+    logits, means = (np.log(chance / (1 - chance)) for chance in (known, unseen))
+    published = norm.cdf(logits, loc=means, scale=1.7)
+    found = membership.likelihood_ratio(-np.log(known), -np.log(unseen))
+    assert spearmanr(found, published).statistic == pytest.approx(1)
+    np.testing.assert_allclose(norm.cdf(found, scale=1.7), published, atol=1e-9)
+
+
+def test_the_ratio_finds_what_the_difficulty_of_rows_hides_from_the_threshold() -> None:
+    """Two normal distributions of logits, d apart, of rows whose difficulty spreads far more: the AUC is known."""
+    generator = np.random.default_rng(5)
+    hard = generator.normal(0, 4, 6000)
+    logits = hard + generator.normal(0, 1, 6000) + np.repeat([2.0, 0.0], 3000)
+    references = hard + generator.normal(0, 1, 6000)
+    losses, unseen = (np.logaddexp(0, -values) for values in (logits, references))  # -log p of a logit
+    signal = membership.likelihood_ratio(losses, unseen)
+    ratio, threshold = (membership.attack(one[:3000], one[3000:], BOOTSTRAP) for one in (signal, -losses))
+    assert ratio["auc"]["low"] <= NormalDist().cdf(2 / 2) <= ratio["auc"]["high"]
+    assert threshold["auc"]["high"] < 0.7 and threshold["tpr_at_0.01"]["high"] < ratio["tpr_at_0.01"]["low"]
+
+
+@pytest.mark.parametrize(
+    ("model", "low", "high"),
+    [(RandomForestClassifier(30, random_state=0), 0.95, 1.0), (DummyClassifier(strategy="prior"), 0.45, 0.55)],
+    ids=["remembers", "cannot"],
+)
+def test_the_ratio_tells_a_model_that_remembers_from_one_that_cannot(
+    model: RandomForestClassifier | DummyClassifier, low: float, high: float
+) -> None:
+    """Labels are drawn, so that nothing can be learned but the rows; references are trained on the other folds."""
+    generator = np.random.default_rng(6)
+    rows, labels = generator.normal(size=(2400, 8)), generator.integers(2, size=2400)
+    trained, fold = np.arange(2400) < 1200, np.arange(2400) % 4
+
+    def losses_of(taken: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        chances = model.fit(rows[taken], labels[taken]).predict_proba(rows[asked])
+        return -np.log(np.clip(chances[np.arange(len(chances)), labels[asked]], 1e-3, 1 - 1e-3))
+
+    losses, references = losses_of(trained, fold >= 0), np.empty(2400)
+    for number in range(4):
+        references[fold == number] = losses_of(trained & (fold != number), fold == number)
+    signal = membership.likelihood_ratio(losses, references)
+    found = membership.attack(signal[trained], signal[~trained], BOOTSTRAP)
+    assert low <= found["auc"]["value"] <= high
 
 
 def test_a_sample_is_of_the_seed_and_never_more_than_there_is() -> None:
