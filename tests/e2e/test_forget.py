@@ -8,6 +8,8 @@ import pytest
 
 from tests.projects import NGRAMS, Project, write_reviews
 
+pytestmark = pytest.mark.slow
+
 REVIEWER = {
     f"GIT_CONFIG_{name}": value
     for name, value in {
@@ -48,7 +50,7 @@ def approve(project: Project, version: str) -> None:
     project.run("git", "commit", "--quiet", "-m", f"Approved {version}")
 
 
-def test_a_version_learned_from_them_until_it_is_trained_again_without_them(project: Project) -> None:
+def test_what_learned_from_them_is_shown_and_trained_again_without_them(project: Project) -> None:
     train = pd.read_parquet(project.artifact("reviews", "ingest/train.parquet"))
     asked = project.folder.parent / "asked.csv"
     train[["text"]].head(5).to_csv(asked, index=False)
@@ -68,6 +70,9 @@ def test_a_version_learned_from_them_until_it_is_trained_again_without_them(proj
     project.run("dvc", "checkout", "--quiet", "--force")
     assert "up to date" in project.run("dvc", "status", "ingest@reviews", "train@reviews", "register@reviews")
 
+
+def test_the_audit_names_a_version_in_service_that_has_seen_them(project: Project) -> None:
+    """It follows the test above, as the merge of the branch did."""
     audit = project.run("tidemill", "audit", "reviews")
     assert "note: learned from rows to forget (5 in all): models:/reviews/1 (champion): 5 in train" in audit
     assert "it is in service" in audit and "models:/reviews/2" not in audit.partition("note: learned")[2]
