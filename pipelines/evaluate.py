@@ -11,7 +11,7 @@ from tidemill.core.files import finished_folder, read_json, sha256_file, write_j
 from tidemill.core.params import read_system
 from tidemill.core.spec import READING
 from tidemill.core.tables import read_table
-from tidemill.evaluation import card, membership, plots, probing, report
+from tidemill.evaluation import card, membership, plots, probing, recitation, report
 from tidemill.evaluation.latency import latency
 from tidemill.evaluation.measure import Measure
 from tidemill.evaluation.params import Evaluate, read_evaluate
@@ -65,6 +65,7 @@ def _results(name: str, task: str, params: Evaluate) -> Results:
             "weights_sha256": weights,
             **measured,
             "membership": _membership(predictor, train, predictions, params),
+            "recitation": _recitation(predictor, train, params),
             "probes": [one.result for one in probed],
         },
         rows=rows,
@@ -97,6 +98,13 @@ def _membership(
     predicted = rows[["id", *predictor.rows.TARGETS]].join(predictor.predict_normalised(rows))
     members = scoring.of(predictor.task).score(predicted, predictor.spec)
     return membership.membership(predictor.task, predictor.spec, members, predictions, params)
+
+
+def _recitation(predictor: Predictor, train: pd.DataFrame, params: Evaluate) -> dict[str, Any] | None:
+    """Let a generator go on from training texts, and compare what it generates with all of them."""
+    if params.recitation is None:
+        return None
+    return recitation.recitation(predictor, train, params.recitation, params)
 
 
 def _values(intervals: dict[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 from mlflow.exceptions import MlflowException
+from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from tests.stages.in_process import run_stages, write_system
@@ -42,6 +43,7 @@ SYSTEM: dict[str, Any] = {
     },
     "evaluate": {
         "resamples": 100,
+        "recitation": {"texts": 8, "tokens": 50, "least": 20},
         "probes": [
             {"name": "a name swapped", "replace": dict(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True))},
             {"name": "another sound", "replace": {"woof": "meow", "moo": "quack"}, "raises": "bits_per_byte"},
@@ -111,6 +113,24 @@ def test_the_report_and_the_card_show_texts(made: Path) -> None:
     assert all(word in page for word in ("bits per byte", "compressor baseline", "n-gram baseline"))
     assert "<h2>Classes</h2>" not in page
     assert "compression" in (made / "evaluate" / "model-card.md").read_text(encoding="utf-8")
+
+
+def test_what_it_recites_stands_in_the_training_texts(made: Path, predictor: Predictor) -> None:
+    found = read_json(made / "evaluate" / "evaluation.json")["recitation"]
+    train = pd.read_parquet(made / "ingest" / "train.parquet")
+    prompts = train.sample(8, random_state=0).sort_index()["text"].str[:100].tolist()
+    generated = predictor.predict(prompts, new_tokens=50)["prediction"]
+    tokenizer = Tokenizer.from_file(str(made / "train" / "model" / "tokenizer.json"))
+    known, spoken = ([tokenizer.encode(text).ids for text in texts] for texts in (train["text"], generated))
+    runs = {tuple(ids[start : start + 20]) for ids in known for start in range(len(ids) - 19)}
+    recited = 0
+    for ids in spoken:
+        starts = [start for start in range(len(ids) - 19) if tuple(ids[start : start + 20]) in runs]
+        recited += len({place for start in starts for place in range(start, start + 20)})
+    assert found["verbatim"]["value"] == pytest.approx(recited / sum(map(len, spoken)), abs=1e-6)
+    assert found["texts"] == 8 and found["least"] == 20
+    page = (made / "evaluate" / "report.html").read_text(encoding="utf-8")
+    assert "What it recites of its training texts" in page
 
 
 def test_the_probes_pass(made: Path) -> None:

@@ -6,7 +6,7 @@ Mitchell et al., Model Cards for Model Reporting, 2019.
 from pathlib import Path
 from typing import Any
 
-from tidemill.evaluation import membership
+from tidemill.evaluation import membership, recitation
 from tidemill.evaluation.results import Results, number, param, span, verdict, words
 
 UNSAFE = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#"} | {"<": "&lt;", "\n": " "})
@@ -39,5 +39,6 @@ def _shown(results: Results) -> dict[str, Any]:
         "verdict": verdict(results),
         "weakest": weakest,
         "remembered": membership.named(results.evaluation["membership"]),
+        "recited": recitation.named(results.evaluation["recitation"]),
         "worst_first": results.sign < 0,
     }

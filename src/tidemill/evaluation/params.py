@@ -1,8 +1,8 @@
 """Params of the evaluate stage."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidemill.core.intervals import Bootstrap
 from tidemill.core.params import Params, checked, read_block
@@ -15,11 +15,30 @@ class Membership(Params):
     """Training rows that are predicted for it, at most; all test rows are compared with them."""
 
 
+class Recitation(Params):
+    """How it is measured what a generator recites of its training texts."""
+
+    texts: Annotated[int, Field(ge=2)] = 50
+    """Training texts from whose openings the model goes on, at most."""
+    tokens: Annotated[int, Field(ge=50, le=100_000)] = 200
+    """Tokens generated for each."""
+    least: Annotated[int, Field(ge=5)] = 50
+    """Tokens of a run that counts as verbatim."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.least > self.tokens:
+            raise ValueError(f"no text of {self.tokens} tokens has a run of {self.least}: raise tokens")
+        return self
+
+
 class Evaluate(Bootstrap):
     """How the model is measured."""
 
     membership: Membership | None = Membership()
     """How well an attack tells training rows from test rows; null does not measure it."""
+    recitation: Recitation | None = None
+    """How much of what it generates stands in its training texts, for text generation; null does not measure it."""
 
     probes: list[Any] = Field(default=[])
     """Probes that only this data knows, beside those of the task: the `Params` of the task's `probes` module."""

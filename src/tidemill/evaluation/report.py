@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.evaluation import membership, plots
+from tidemill.evaluation import membership, plots, recitation
 from tidemill.evaluation.results import Results, differences, number, param, span, standing, verdict, words
 
 EXAMPLES = 12
@@ -68,6 +68,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "slowest": _slowest(results),
         "probes": _probes(results),
         "remembered": membership.named(results.evaluation["membership"]),
+        "recited": recitation.named(results.evaluation["recitation"]),
         "explanation": _explanation(results.explanation),
         "explained": EXPLAINED.get(next(iter(results.explanation["kind"]), ""), EXPLAINED["words"]),
     }

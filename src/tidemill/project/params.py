@@ -137,6 +137,8 @@ def with_plugins(where: str, system: System) -> System:
     _check_fit(task, part.KINDS, part.kind(tokenize), model, where)
     if system.training.privacy is not None:
         _check_private(part.kind(tokenize), model, where)
+    if system.evaluate.recitation is not None and part.kind(tokenize)[1] != "next token":
+        raise TidemillError(f"{PARAMS_FILE}: {where}.evaluate.recitation: {task} generates no text; write null")
     if system.training.loss is not None and learning.of(task).LOSSES is None:
         raise TidemillError(f"{PARAMS_FILE}: {where}.training.loss: {task} predicts no numbers; write null")
     return system.model_copy(

@@ -89,11 +89,14 @@ def _metrics(one: Version, other: Version) -> Measured:
 
 def _membership(one: Version, other: Version) -> Measured:
     """Return what attacks on the training rows of both found, by attack and measurement; nothing of older versions."""
-    return _paired(*(_attacks(_evaluation(version).get("membership") or {}) for version in (one, other)))
+    return _paired(*(_attacks(_evaluation(version)) for version in (one, other)))
 
 
-def _attacks(found: dict[str, Any]) -> dict[str, Interval]:
+def _attacks(evaluation: dict[str, Any]) -> dict[str, Interval]:
+    found = evaluation.get("membership") or {}
     attacks = {name: values for name, values in found.items() if isinstance(values, dict) and "auc" in values}
+    recited = evaluation.get("recitation") or {}
+    attacks["recitation"] = {name: value for name, value in recited.items() if isinstance(value, dict)}
     return {f"{name}.{part}": value for name, values in attacks.items() for part, value in values.items()}
 
 

@@ -25,6 +25,12 @@ PROBES = [
     },
     {"name": "a negation", "kind": "direction", "expects": "?", "rows": 0, "passed": None, "failure": None},
 ]
+RECITATION = {
+    "texts": 20,
+    "least": 50,
+    "verbatim": {"value": 0.125, "low": 0.05, "high": 0.175},
+    "near_copies": {"value": 0.2, "low": 0.08, "high": 0.416},
+}
 MEMBERSHIP = {
     "rows": {"train": 900, "test": 60},
     "gap": {"value": 0.25, "low": 0.2, "high": 0.3},
@@ -72,7 +78,7 @@ def results(rows: pd.DataFrame, labels: list[str], right: float = 0.7, task: str
         meanings=task_scoring.meanings(task),
         evaluation=hashes
         | Measure(task, spec, PARAMS).results(rows, scored, baselines)
-        | {"probes": PROBES, "membership": MEMBERSHIP},
+        | {"probes": PROBES, "membership": MEMBERSHIP, "recitation": RECITATION},
         rows=rows,
         inputs=task_rows.of(task).INPUTS,
         predictions=scored,

@@ -72,6 +72,14 @@ def test_both_show_what_attacks_on_the_training_rows_found(hostile: Results) -> 
     assert "It was not measured what the model tells of its training rows." in card.render(unmeasured)
 
 
+def test_both_show_what_is_recited(hostile: Results) -> None:
+    for document in (report.render(hostile), card.render(hostile)):
+        assert "share of the generated tokens in runs of at least 50 that stand in a training text" in document
+        assert "0.050 to 0.175" in document and "near copies" in document and "0.080 to 0.416" in document
+    unmeasured = replace(hostile, evaluation=hostile.evaluation | {"recitation": None})
+    assert not any("near copies" in document for document in (report.render(unmeasured), card.render(unmeasured)))
+
+
 def test_both_show_the_probes(hostile: Results) -> None:
     page = report.render(hostile)
     section = page.partition("Probes: predictions when the input is changed")[2].partition("<h2>")[0]

@@ -81,6 +81,23 @@ def test_an_attack_that_was_not_measured_is_named() -> None:
             checked(evaluation, membership={"auc": 0.6})
 
 
+RECITED = {"recitation": {"texts": 50, "least": 50, "verbatim": {"value": 0.02, "low": 0.01, "high": 0.05}}}
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(0.05, True), (0.04, False)])
+def test_the_whole_interval_of_what_is_recited_must_lie_below_its_limit(limit: float, passed: bool) -> None:
+    (found,) = checked(RECITED, recitation={"verbatim": limit})
+    assert (found.name, found.passed, found.value, found.limit) == ("recitation.verbatim", passed, 0.02, limit)
+    assert "0.0200 [0.0100, 0.0500]" in found.sentence
+
+
+def test_recitation_that_was_not_measured_is_named() -> None:
+    with pytest.raises(TidemillError, match=r"nothing measures 'verbatm'; did you mean 'verbatim'"):
+        checked(RECITED, recitation={"verbatm": 0.1})
+    with pytest.raises(TidemillError, match=r"evaluation\.json has no recitation: set evaluate\.recitation"):
+        checked({"recitation": None}, recitation={"verbatim": 0.1})
+
+
 def test_a_misspelt_metric_names_the_nearest() -> None:
     with pytest.raises(TidemillError, match=r"no metric 'acuracy' in evaluation\.json; did you mean 'accuracy'"):
         checked(thresholds={"acuracy": 0.5})
