@@ -63,6 +63,10 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
             {"gates": {"thresholds": {"accuracy": "high"}}},
             "systems.digits.gates.thresholds.accuracy: input should be a valid number",
         ),
+        (
+            {"evaluate": {"recitation": {}}},
+            "systems.digits.evaluate.recitation: image_classification generates no text; write null",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_path(tmp_path: Path, changes: dict[str, object], message: str) -> None:
