@@ -3,6 +3,7 @@
 A `dvc repro` of many stages spends most of a short stage's time on these, and more with every stage of the graph.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -95,9 +96,30 @@ def _forget_the_dead(repo: Any, hardlink: bool) -> None:
                 del locked["write"][path]
 
 
+class _WritesWhole:
+    """Files for DVC's list of what is locked: one that a kill leaves half-written would stop all that comes after."""
+
+    def __init__(self, files: Any) -> None:
+        self._files = files
+
+    def join(self, *parts: str) -> str:
+        return str(self._files.join(*parts))
+
+    @contextmanager
+    def open(self, path: str, mode: str = "r", **options: Any) -> Iterator[Any]:
+        """Open a file as DVC does; what is written is there once the block ends, all at once."""
+        target = f"{path}.partial" if mode == "w" else path
+        with self._files.open(target, mode, **options) as stream:
+            yield stream
+        if target != path:
+            os.replace(target, path)
+
+
 @cache
 def lock_paths_once() -> None:
     """Have DVC lock the files of a stage once; it does so again for each step within, which changes nothing."""
+    edit = path_locks._edit_rwlock
+    path_locks._edit_rwlock = lambda folder, files, hardlink: edit(folder, _WritesWhole(files), hardlink)
     original = path_locks.rwlock
     read_here: set[str] = set()
     written_here: set[str] = set()

@@ -85,7 +85,7 @@ class StageRunner:
         self._lock = threading.Lock()
         self._controls: set[socket.socket] = set()
         self._stopped = False
-        name = alive or Path(Repo.find_root(), ".dvc", "tmp", f"flow-{uuid4().hex}.lock")
+        name = alive or temporary_folder() / f"flow-{uuid4().hex}.lock"
         self._alive = FileLock(name, thread_local=False)  # held for as long as the flow wants its stages
         self._logs = Path(name).parent / "flow" / "logs"
 
@@ -93,7 +93,7 @@ class StageRunner:
         if threading.active_count() == 1:  # a process that runs more than one thread is not safe to fork
             self._fork_the_server()
         self._alive.acquire()
-        _remove_left_locks(Path(self._alive.lock_file).parent)
+        remove_left_locks(Path(self._alive.lock_file).parent)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -259,7 +259,12 @@ def stage_environment(at_once: int) -> dict[str, str]:
     return {**defaults, **os.environ, "PATH": path}
 
 
-def _remove_left_locks(folder: Path) -> None:
+def temporary_folder() -> Path:
+    """Return the folder of DVC's repository for what lasts no longer than a run."""
+    return Path(Repo.find_root(), ".dvc", "tmp")
+
+
+def remove_left_locks(folder: Path) -> None:
     """Remove the lock files of flows that were killed: nobody holds them."""
     for path in folder.glob("flow-*.lock"):
         lock = FileLock(path, thread_local=False)

@@ -20,6 +20,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.graph import Choice, PlanError, read_plan
+from flows.limits import LimitError, of_this_machine
 from flows.pipeline import train
 from flows.stages import stage_environment
 from tidemill.core.errors import TidemillError
@@ -72,7 +74,7 @@ def _sweep(name: str, jobs: int) -> State[Any]:
 
 def _run_trials(name: str, key: str, run: str, jobs: int) -> bool:
     """Run the trials in processes; return whether all ended well. None is left, however this ends."""
-    command = [sys.executable, "-m", "flows.trials", name, key, run]
+    command = [sys.executable, "-m", "flows.trials", name, key, run, *_limits(name)]
     with _processes(command, jobs, stage_environment(jobs)) as processes:
         log = get_run_logger()
         readers = [threading.Thread(target=_pass_on, args=(process, log)) for process in processes]
@@ -81,6 +83,16 @@ def _run_trials(name: str, key: str, run: str, jobs: int) -> bool:
         for reader in readers:
             reader.join()
         return all(process.wait() == 0 for process in processes)
+
+
+def _limits(name: str) -> list[str]:
+    """Return the machine's limits on the system's stage `train`, as `gpu=1`: each trial is such a training."""
+    address = f"train@{name}"
+    try:
+        stage, machine = read_plan(Choice((address,), single_item=True))[address], of_this_machine()
+    except (PlanError, LimitError) as error:
+        raise TidemillError(str(error)) from error
+    return [f"{limit}={machine[limit]}" for limit in stage.limits if limit in machine]
 
 
 @contextmanager

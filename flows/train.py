@@ -50,6 +50,7 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
     from flows.quick_dvc import start_no_thread
     from flows.records import sort_what_a_killed_run_left
     from flows.report import plan_table
+    from flows.stages import remove_left_locks, temporary_folder
 
     start_no_thread()
     try:
@@ -59,6 +60,7 @@ def run(parameters: Mapping[str, Any], dry_run: bool = False) -> int:
         raise TidemillError(str(error)) from error
     if not dry_run and not may_change(plan):
         sort_what_a_killed_run_left(plan)
+        remove_left_locks(temporary_folder())
     if dry_run or not may_change(plan):
         Console().print(plan_table(plan))
         return 0

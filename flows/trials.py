@@ -14,6 +14,7 @@ from filelock import FileLock
 from optuna import Study, Trial, TrialPruned
 from optuna.trial import TrialState
 
+from flows import limits
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.models.common import networks
@@ -34,17 +35,21 @@ FEATURES = Path(".tidemill/features")
 """Where the train stage keeps the features of frozen bases as well: trials and stage share them."""
 
 
-def main(name: str, key: str, parent_run: str) -> None:
-    """Run trials until the sweep has all of them."""
+def main(name: str, key: str, parent_run: str, *limited: str) -> None:
+    """Run trials until the sweep has all of them; each holds its place in the limits, `gpu=1`, as a training does."""
     system = load_system(name)
     sweep = space.check(name, system.sweep, partial(with_values, name, system))
     record, axes = study.open_study(name, key, sweep), space.distributions(sweep)
+    places = dict(map(limits.parse, limited))
     first = True
-    while (trial := _next(record, name, sweep, axes, first)) is not None:
-        first = False
-        values = space.values(axes, trial.params)
-        value = _value(name, with_values(name, system, values), record, trial, parent_run)
-        record.tell(trial, value, TrialState.COMPLETE if value is not None else TrialState.PRUNED)
+    while True:
+        with limits.held(places, lambda limit: print(f"waiting: limit {limit}", flush=True)):
+            if (trial := _next(record, name, sweep, axes, first)) is None:
+                return
+            first = False
+            values = space.values(axes, trial.params)
+            value = _value(name, with_values(name, system, values), record, trial, parent_run)
+            record.tell(trial, value, TrialState.COMPLETE if value is not None else TrialState.PRUNED)
         shown = "pruned" if value is None else f"{sweep.metric} {value:.5g}"
         print(f"trial {trial.number}: {shown} {values}", flush=True)
 

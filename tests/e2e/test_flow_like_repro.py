@@ -300,6 +300,8 @@ def test_nothing_is_left_beside_the_work(new_repository: NewRepository) -> None:
     repository = new_repository("repository")
     repository.stages(one={"cmd": "echo x > end", "outs": ["end"]})
     assert repository.flow().returncode == 0
+    repository.write(".dvc/tmp/flow-killed.lock", "")  # of a flow that was killed when all was done
+    assert repository.flow().returncode == 0
     left = {path.name for path in Path(repository.folder, ".dvc", "tmp").rglob("*") if path.is_file()}
     assert {"durations.json", "one.log"} <= left
     assert not {name for name in left if name.endswith((".partial", "dvc.lock")) or name.startswith("flow-")}

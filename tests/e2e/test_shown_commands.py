@@ -193,6 +193,7 @@ ELSEWHERE = {
         """tidemill ask models:/talks@challenger '[{"role": "system", "content": "Be brief."}, """
         """{"role": "user", "content": "Where is the sea?"}]'"""
     ): "on other conversations: tests/stages/test_conversations.py",
+    "tidemill clear": "removes the systems that all else runs: tests/unit/onboarding/test_clear.py",
     "tidemill run folds/dvc.yaml": "tests/stages/test_cross_validation.py plans it, and runs its stages by DVC",
     "tidemill run --jobs 4": "on a Dask cluster: tests/e2e/test_task_runners.py",
     "tidemill forget sentiment --rows asked.csv --dry-run": "on a small project: tests/e2e/test_forget.py",

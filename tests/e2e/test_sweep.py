@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from filelock import FileLock
 
 from tests.projects import DIGITS, Project, write_digits
 from tidemill.project.params import load_system
@@ -29,14 +31,17 @@ def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
     write_digits(project.folder / "raw" / "digits")
     training = {**DIGITS["training"], "epochs": 2}
     project.params(digits={**DIGITS, "training": training, "sweep": SWEEP})
+    dvc_yaml = project.folder / "dvc.yaml"
+    text, train = dvc_yaml.read_text(encoding="utf-8"), "desc: Train the model"
+    assert train in text
+    dvc_yaml.write_text(text.replace(train, f"meta: {{limits: [gpu]}}\n      {train}", 1), encoding="utf-8")
     project.commit()
     project.environment["PREFECT_API_URL"] = prefect_url
     command = ("tidemill", "sweep", "digits", "--jobs", "2")
     _killed_after(project, command, trials=2)
     with _queued_experiment(project):
-        done = project.start(*command)
-    assert done.returncode == 0, done.stderr
-    assert "of 5 trials done, " in done.stderr and " resumed" in done.stderr
+        said = _held_up(project, command)
+    assert "of 5 trials done, " in said and " resumed" in said
 
     folder = next((project.folder / ".tidemill" / "sweeps").glob("digits-*"))
     table = pd.read_csv(folder / "trials.csv")
@@ -50,6 +55,28 @@ def test_a_sweep_survives_a_kill(tmp_path: Path, prefect_url: str) -> None:
     found = load_system("digits", project.folder / "params.yaml")
     assert found.training.lr == pytest.approx(table["training.lr"][0])
     assert str(found.model.hidden) == table["model.hidden"][0]
+
+
+def _held_up(project: Project, command: tuple[str, ...]) -> str:
+    """Run it to its end, while others hold both places of a limit until a trial has said that it waits."""
+    folder = project.folder.parent / "limits"
+    folder.mkdir()
+    limits = {"TIDEMILL_LIMITS": "gpu=2", "TIDEMILL_LIMITS_FOLDER": str(folder)}
+    places = [FileLock(folder / f"gpu.{number}.lock") for number in range(2)]
+    for place in places:
+        place.acquire()
+    said, environment = "", project.environment | limits
+    with subprocess.Popen(
+        command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            said += line
+            if "waiting: limit gpu" in line:
+                for place in places:
+                    place.release()
+    assert process.returncode == 0, said
+    assert not any(place.is_locked for place in places), "no trial has waited"
+    return said
 
 
 @contextmanager

@@ -55,6 +55,7 @@ IN_THE_FLOW = (
     ("flows.durations", "remember"),
 )
 IN_A_STAGE = (
+    ("json", "dump"),  # DVC's list of the files that are locked
     ("flows.lockfile", "write"),
     ("dvc.stage.run", "cmd_run"),
     ("dvc.stage:PipelineStage", "save"),

@@ -23,6 +23,7 @@ def _keep_dvcs_records_apart() -> None:
 
 app.command()(pipeline.fetch)
 app.command()(pipeline.new)
+app.command()(pipeline.clear)
 app.command()(pipeline.check)
 app.command()(pipeline.run)
 app.command()(pipeline.status)

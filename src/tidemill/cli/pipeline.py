@@ -71,6 +71,15 @@ def new(
     print(*proposal.lines, *kept, f"next: {proposal.command}", sep="\n")
 
 
+def clear() -> None:
+    """Take all systems and sources out of params.yaml, and what DVC records of them: an empty project to begin with."""
+    from tidemill.onboarding.clear import clear
+
+    with one_line():
+        changed = clear()
+    print(*changed, "next: commit it, then `tidemill new NAME --source …`; data/ and artifacts/ were left", sep="\n")
+
+
 def _seconds(duration: str) -> float:
     """Return the seconds of `90s`, `3m`, `1h` or `0`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", duration)

@@ -1,4 +1,4 @@
-"""Adding a system to the text of `params.yaml`: its block in block style, all other lines as they were.
+"""Adding a system to the text of `params.yaml`, or taking out all: blocks in block style, all other lines as they were.
 
 Block style, because DVC rewrites the file for `dvc exp run -S`, and cannot always read back the flow style that it writes.
 """
@@ -24,7 +24,7 @@ def with_system(text: str, name: str, block: Mapping[str, Any], reasons: Sequenc
         TidemillError: the systems are written in flow style, `systems: {a: …}`.
     """
     lines = text.splitlines(keepends=True)
-    start, end = _systems(text, lines)
+    start, end = _block_of("systems", text, lines)
     ending = "\r\n" if lines[start].endswith("\r\n") else "\n"
     head, tail = lines[:end], lines[end:]
     head[start] = _opened(head[start], start)
@@ -38,13 +38,23 @@ def with_system(text: str, name: str, block: Mapping[str, Any], reasons: Sequenc
     return "".join([*head, *before, *added, *after, *tail])
 
 
-def _systems(text: str, lines: list[str]) -> tuple[int, int]:
-    """Return the line of `systems:`, and the line after its last block."""
+def emptied(text: str) -> str:
+    """Return the text of `params.yaml` without any system or source."""
+    for key in ("sources", "systems"):
+        lines = text.splitlines(keepends=True)
+        start, end = _block_of(key, text, lines)
+        ending = "\r\n" if lines[start].endswith("\r\n") else "\n"
+        text = "".join([*lines[:start], f"{key}: {{}}{ending}", *lines[end:]])
+    return text
+
+
+def _block_of(name: str, text: str, lines: list[str]) -> tuple[int, int]:
+    """Return the line of a key of the whole, as `systems:`, and the line after its last block."""
     from ruamel.yaml import YAML
 
     yaml: Any = YAML()
     params = yaml.load(text)
-    start = params.lc.key("systems")[0]
+    start = params.lc.key(name)[0]
     following = [line for line in (params.lc.key(key)[0] for key in params) if line > start]
     end = min(following, default=len(lines))
     while end > start + 1 and not _is_content(lines[end - 1]):
