@@ -80,7 +80,9 @@ def _with_field_read(table: pd.DataFrame, name: str, read_field: Callable[[Any],
     values = [_read_or_reason(value, read_field) for value in table[name]]
     reasons = pd.Series([None if reason is None else f"{name}: {reason}" for _, reason in values], dtype=object)
     earlier = table["reason"] if "reason" in table else pd.Series([None] * len(table), dtype=object)
-    return table.assign(**{name: [value for value, _ in values]}, reason=earlier.where(earlier.notna(), reasons))
+    table = table.assign(reason=earlier.where(earlier.notna(), reasons))
+    table[name] = [value for value, _ in values]
+    return table
 
 
 def _read_or_reason(value: Any, read_field: Callable[[Any], Any]) -> tuple[Any, str | None]:

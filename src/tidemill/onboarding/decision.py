@@ -106,7 +106,7 @@ def _by_trials(
     gates = _gates(found.task, best, proposal.of(found.task).trivial(found.rows))
     if not gates:
         warnings.append("no candidate is clearly better than a trivial model, so there is no threshold: check the data")
-    seconds = _whole(best, winner, found.blocks(rows.sample(best.rows)[0]), len(found.rows))
+    seconds = _whole(best, winner, found.blocks(rows.sample(best.rows).train), len(found.rows))
     takes = f"training on all rows takes about {_duration(seconds)} on this machine, and has not begun"
     notes = [*found.notes, *winner.notes, f"chosen: {winner.name}", takes, *warnings]
     return Decision(found.block(winner, gates), notes, _reasons(found.task, trials), trials)
@@ -137,7 +137,7 @@ def _ingested(found: Findings, candidate: Candidate) -> Rows:
         raise TidemillError(
             f"none of {len(kept)} rows is left to {purpose} on: bring more rows, or try nothing (--budget 0)"
         )
-    return Rows(train, valid, proposal.of(found.task).labels(kept))
+    return Rows(train, valid, proposal.of(found.task).labels(kept), rows.of(found.task).group(kept))
 
 
 def _gates(task: str, best: Trial, trivial: float) -> Block:

@@ -5,12 +5,12 @@ Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparamete
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
 from tidemill.core.errors import TidemillError
-from tidemill.onboarding.sampling import Rows
+from tidemill.onboarding.sampling import FEW, FOLDS, Rows, Split
 from tidemill.onboarding.trial import Block, Trial, tried
 from tidemill.tasks.common import scoring
 
@@ -29,6 +29,8 @@ def halve(
 ) -> list[Trial]:
     """Try candidates until one is left, all rows are used, or the next round would not fit the budget.
 
+    Where few rows are validated, those left are then measured on all rows in folds, in place of the last round.
+
     Args:
         blocks: returns the params of each candidate for some training rows, by its name.
         budget: seconds.
@@ -43,17 +45,42 @@ def halve(
     end, trials, count = time.monotonic() + budget, list[Trial](), FIRST
     names = list(blocks(rows.train))
     while True:
-        train, valid = rows.sample(count)
-        block = blocks(train)
-        found = [trial for name in names if name in block and (trial := _try(name, block[name], train, valid, report))]
+        split = rows.sample(count)
+        found = _round(names, blocks(split.train), lambda split=split: [split], report)  # type: ignore[misc]
         if not found:
             raise TidemillError("no candidate can be trained on these rows; the reasons are above")
-        trials += found
-        names = [trial.candidate for trial in ranked(task, found)[: math.ceil(len(found) / 2)]]
+        names = _better(task, found)
         next_round = GROWTH * sum(trial.seconds for trial in found if trial.candidate in names)
-        if len(names) == 1 or len(train) == len(rows.train) or time.monotonic() + next_round > end:
-            return trials
+        if len(names) == 1 or len(split.train) == len(rows.train) or time.monotonic() + next_round > end:
+            break
+        trials += found
         count *= GROWTH
+    return [*trials, *(_in_folds(task, blocks, rows, found, end, report) if len(split.valid) < FEW else found)]
+
+
+def _in_folds(
+    task: str,
+    blocks: Callable[[pd.DataFrame], dict[str, Block]],
+    rows: Rows,
+    found: list[Trial],
+    end: float,
+    report: Callable[[str], None],
+) -> list[Trial]:
+    """Try the candidates of the last round, or the better half of them, on all rows in folds, if there is time for that."""
+    whole = len(rows.train) + len(rows.valid)
+    for names in ([trial.candidate for trial in found], _better(task, found)):
+        seconds = sum(
+            FOLDS * trial.seconds * max(1.0, whole / trial.rows) for trial in found if trial.candidate in names
+        )
+        if len(names) > 1 and time.monotonic() + seconds < end:
+            report(f"few rows to validate on: once more in {FOLDS} folds of all {whole:,}")
+            return _round(names, blocks(next(rows.folds()).train), rows.folds, report) or found
+    return found
+
+
+def _better(task: str, trials: Sequence[Trial]) -> list[str]:
+    """Return the better half of the candidates."""
+    return [trial.candidate for trial in ranked(task, trials)[: math.ceil(len(trials) / 2)]]
 
 
 def ranked(task: str, trials: Sequence[Trial]) -> list[Trial]:
@@ -76,13 +103,19 @@ def line(task: str, trial: Trial) -> str:
     return f"{trial.candidate}: {metric} after {trial.rows:,} rows, {trial.seconds:.0f} s"
 
 
-def _try(
-    name: str, block: Block, train: pd.DataFrame, valid: pd.DataFrame, report: Callable[[str], None]
-) -> Trial | None:
-    try:
-        trial = tried(name, block, train, valid)
-    except TidemillError as error:
-        report(f"{name}: left out: {error}")
-        return None
-    report(line(block["task"], trial))
-    return trial
+def _round(
+    names: Sequence[str],
+    blocks: dict[str, Block],
+    splits: Callable[[], Iterable[Split]],
+    report: Callable[[str], None],
+) -> list[Trial]:
+    """Try each candidate on the same splits; one that cannot be trained is left out."""
+    found = []
+    for name in names:
+        if name in blocks:
+            try:
+                found.append(tried(name, blocks[name], splits()))
+                report(line(blocks[name]["task"], found[-1]))
+            except TidemillError as error:
+                report(f"{name}: left out: {error}")
+    return found

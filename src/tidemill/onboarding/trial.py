@@ -1,20 +1,24 @@
-"""One trial: a candidate for a new system, trained on some rows and measured on validation rows, as the stages would."""
+"""One trial: a candidate for a new system, trained on some rows and measured on others, as the stages would."""
 
 import time
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from os import devnull
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from tidemill.core.intervals import Bootstrap, Interval, intervals
 from tidemill.core.params import read_block
+from tidemill.core.spec import Spec
 from tidemill.inference.predictor import Predictor
 from tidemill.models.common import networks
 from tidemill.models.common.params import read_model
+from tidemill.onboarding.sampling import Split
 from tidemill.tasks.common import encoding, learning, scoring
 from tidemill.tokens.shards import Shards
 from tidemill.training.params import read_training
@@ -28,17 +32,17 @@ class Trial:
 
     candidate: str
     rows: int
-    """Training rows."""
+    """Training rows, of several splits on average."""
     metrics: dict[str, Interval]
-    """Of the validation rows, by name."""
+    """Of all validation rows, by name."""
     seconds: float
     """From rows to metrics."""
     training: float
-    """Seconds of them in training."""
+    """Seconds of one training among them."""
 
 
-def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) -> Trial:
-    """Train a candidate on rows, and measure it on others.
+def tried(name: str, system: Block, splits: Iterable[Split]) -> Trial:
+    """Train a candidate on the training rows of each split, and measure it on all their validation rows.
 
     Args:
         system: its block of params.
@@ -46,10 +50,33 @@ def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) ->
     Raises:
         TidemillError: nothing can be learned from these rows, or pretrained weights are missing.
     """
+    started = time.monotonic()
+    found = [_predicted(name, system, *split) for split in splits]
+    predictions = pd.concat([one.predictions for one in found], ignore_index=True)
+    return Trial(
+        name,
+        rows=round(mean(one.rows for one in found)),
+        metrics=_metrics(system["task"], predictions, found[-1].spec),
+        seconds=time.monotonic() - started,
+        training=mean(one.training for one in found),
+    )
+
+
+class _Predicted(NamedTuple):
+    """Predictions for validation rows."""
+
+    predictions: pd.DataFrame
+    spec: Spec
+    rows: int
+    """Training rows."""
+    training: float
+    """Seconds."""
+
+
+def _predicted(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) -> _Predicted:
     from tidemill.training import determinism, saving
     from tidemill.training.run import train_system
 
-    started = time.monotonic()
     task: str = system["task"]
     tokenize = read_block(system, name, "tokenize", encoding.of(task).Tokenize)
     model = read_model(system, name)
@@ -68,8 +95,7 @@ def tried(name: str, system: Block, train: pd.DataFrame, valid: pd.DataFrame) ->
         predictor = Predictor(folder / "model")
         predictions = valid[["id", *predictor.rows.TARGETS]].reset_index(drop=True)
         predictions = predictions.join(predictor.predict_encoded(Shards(folder / "valid")))
-    metrics = _metrics(task, predictions, predictor.spec)
-    return Trial(name, len(train), metrics, time.monotonic() - started, taken)
+    return _Predicted(predictions, predictor.spec, len(train), taken)
 
 
 def _written(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Path]:

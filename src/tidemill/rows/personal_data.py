@@ -73,12 +73,10 @@ def treated(rows: pd.DataFrame, params: PersonalData) -> pd.DataFrame:
             f"personal data in {len(named)} rows: {'; '.join(named[:ROWS_NAMED])}{more}: remove them, or set "
             "ingest.personal_data.action to mask or drop"
         )
-    masked = {
-        str(column): [masked_text(text, spans) for text, spans in zip(rows[column], cells, strict=True)]
-        for column, cells in found.items()
-        if cells.map(len).any()
-    }
-    rows = rows.assign(**masked)
+    rows = rows.copy()
+    for column, cells in found.items():
+        if cells.map(len).any():
+            rows[column] = [masked_text(text, spans) for text, spans in zip(rows[column], cells, strict=True)]
     if params.action == "drop":
         reason = rows["reason"] if "reason" in rows else pd.Series(None, index=rows.index, dtype=object)
         rows = rows.assign(reason=reason.astype(object).mask(personal & reason.isna(), "personal data: " + told))

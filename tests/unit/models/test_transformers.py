@@ -104,6 +104,27 @@ def test_its_logits_are_those_of_the_library_before_and_after_training(
     assert_close(our_logits(ours.eval(), kind), after)
 
 
+@pytest.mark.parametrize(("architecture", "kind"), [("roberta", "labels"), ("gpt2", "labels"), ("vit", "pixels")])
+def test_a_checkpoint_of_labels_gets_a_head_for_a_number_that_the_library_reads(
+    tmp_path: Path, architecture: str, kind: str
+) -> None:
+    import transformers
+
+    _, params = checkpoint(tmp_path / "published", architecture, kind)
+    spec = {name: value for name, value in KINDS[kind].spec.items() if name != "labels"}
+    spec |= {"task": f"{'image' if kind == 'pixels' else 'text'}_regression", "outputs": 1}
+    spec |= {"target": {"mean": 3.0, "deviation": 2.0}}
+    network = networks.begin(package.Params.model_validate(params), spec)  # type: ignore[arg-type]
+    trained(network, kind)
+    after = our_logits(network.eval(), kind)
+    assert after.shape[1] == 1 and after.std() > 0
+    (tmp_path / "model").mkdir()
+    network.save(tmp_path / "model", {"task": spec["task"], "model": params, "spec": spec, "device": "cpu"})
+    again = getattr(transformers, KINDS[kind].auto).from_pretrained(tmp_path / "model").eval()
+    assert again.config.problem_type == "regression"
+    assert_close(their_logits(again, kind), after)
+
+
 @pytest.mark.parametrize(("architecture", "kind"), [("bert", "labels"), ("gpt2", "next"), ("convnext", "pixels")])
 def test_the_weights_may_be_a_pickle_or_in_several_files(tmp_path: Path, architecture: str, kind: str) -> None:
     model, params = checkpoint(tmp_path, architecture, kind)

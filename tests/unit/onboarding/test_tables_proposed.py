@@ -11,6 +11,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.onboarding.columns import guessed_task, named_columns
 from tidemill.onboarding.inspection import inspect
 from tidemill.onboarding.new import propose
+from tidemill.tasks.common import rows
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,14 @@ def test_trees_a_linear_model_and_a_perceptron_are_tried_and_the_best_is_written
     }
     assert "task: table_classification" in found.params and "thresholds:" in found.params
     assert any(line.startswith("table: 13 columns") for line in found.lines)
+
+
+def test_a_column_may_be_called_self(folder: Path) -> None:
+    people().rename(columns={"age": "self"}).to_csv("people.csv", index=False)
+    cleaned = rows.of("table_classification").clean(
+        inspect("people.csv", False, Path("data")).rows.drop(columns="label").rename(columns={"survived": "label"})
+    )
+    assert cleaned["self"].dtype == float and cleaned["reason"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tidemill.core.errors import TidemillError
+from tidemill.onboarding.sampling import Split
 from tidemill.onboarding.trial import Trial, tried
 from tidemill.tasks.common import baselines, encoding, rows
 from tidemill.tasks.common.probes import probe
@@ -44,11 +45,14 @@ def _encoded(pixels: np.ndarray) -> bytes:
 
 def trial(task: str, data: pd.DataFrame, **blocks: Any) -> Trial:
     identified = data.assign(id=[f"{number:016x}" for number in range(len(data))])
-    return tried("it", {"task": task, "training": {}, **blocks}, identified[:180], identified[180:])
+    return tried("it", {"task": task, "training": {}, **blocks}, [Split(identified[:180], identified[180:])])
 
 
 NGRAMS = {"unit": "ngrams", "words": [1, 1]}
 GREY = {"size": [8, 8], "channels": 1}
+BERT = {"model_type": "bert", "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+RESNET = {"model_type": "resnet", "num_channels": 1, "embedding_size": 8, "hidden_sizes": [16], "depths": [1]}
+LIBRARY: dict[str, Any] = {"name": "transformers"}
 
 
 @pytest.mark.parametrize(
@@ -57,12 +61,18 @@ GREY = {"size": [8, 8], "channels": 1}
         ("text_regression", texts, {"tokenize": NGRAMS, "model": {"name": "linear"}}),
         ("text_regression", texts, {"tokenize": {"length": 12}, "model": {"name": "lstm"}, "training": TRAINING}),
         ("image_regression", pictures, {"tokenize": GREY, "model": {"name": "mlp"}, "training": TRAINING}),
+        (
+            "text_regression",
+            texts,
+            {"tokenize": {"length": 12}, "model": LIBRARY | {"config": BERT}, "training": TRAINING | {"lr": 0.002}},
+        ),
+        ("image_regression", pictures, {"tokenize": GREY, "model": LIBRARY | {"config": RESNET}, "training": TRAINING}),
         ("table_regression", table, {"tokenize": {}, "model": {"name": "linear"}}),
         ("table_regression", table, {"tokenize": {}, "model": {"name": "linear"}, "training": {"loss": "absolute"}}),
         ("table_regression", table, {"tokenize": {}, "model": {"name": "boosting"}, "training": {"loss": "huber"}}),
         ("table_regression", table, {"tokenize": {}, "model": {"name": "mlp"}, "training": TRAINING}),
     ],
-    ids=["n-grams", "tokens", "pixels", "ridge", "absolute", "trees", "perceptron"],
+    ids=["n-grams", "tokens", "pixels", "BERT", "ResNet", "ridge", "absolute", "trees", "perceptron"],
 )
 def test_a_number_is_learned(task: str, data: Any, blocks: dict[str, Any]) -> None:
     found = trial(task, data(), **blocks).metrics

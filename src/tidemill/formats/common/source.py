@@ -172,8 +172,11 @@ def _as_label(value: Any) -> Any:
 
 def _storable(rows: pd.DataFrame) -> pd.DataFrame:
     """Turn columns of mixed types, which no Parquet file can hold, into text."""
-    mixed = [str(name) for name in rows.select_dtypes("object") if not _has_one_type(rows[name])]
-    return rows.assign(**{name: rows[name].map(str, na_action="ignore") for name in mixed})
+    rows = rows.copy()
+    for name in rows.select_dtypes("object"):
+        if not _has_one_type(rows[name]):
+            rows[name] = rows[name].map(str, na_action="ignore")
+    return rows
 
 
 def _has_one_type(values: "pd.Series[Any]") -> bool:

@@ -14,6 +14,8 @@ ACCEPTS: tuple[Kind, ...] = (
     ("token windows", "span"),
     ("tokens", "next token"),
     ("pixels", "labels"),
+    ("tokens", "number"),
+    ("pixels", "number"),
 )
 SOLVED = False
 

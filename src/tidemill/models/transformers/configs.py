@@ -26,11 +26,11 @@ PADDED_READERS = ("xlnet",)
 
 def kind_of(spec: Spec) -> Kind:
     """Return the kind of the task that a spec is of."""
-    if "shape" in spec:
-        return "pixels", "labels"
     if "token_outputs" in spec:
         return "token windows", "span"
-    return ("tokens", "labels") if "outputs" in spec else ("tokens", "next token")
+    if "outputs" not in spec:
+        return "tokens", "next token"
+    return "pixels" if "shape" in spec else "tokens", "number" if "target" in spec else "labels"
 
 
 def whole(params: Params) -> Document:
@@ -69,11 +69,15 @@ def unfit(document: Document, kind: Kind) -> str | None:
         return f"transformers has no model_type {architecture!r}{nearest(str(architecture), CONFIG_MAPPING.keys())}"
     if "quantization_config" in document:
         return f"this {architecture} is quantised; name a checkpoint in float32, float16 or bfloat16"
+    of_texts = modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    of_pictures = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
     able: dict[Kind, Collection[str]] = {
-        ("tokens", "labels"): modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+        ("tokens", "labels"): of_texts,
+        ("tokens", "number"): of_texts,
         ("token windows", "span"): modeling_auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
         ("tokens", "next token"): modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        ("pixels", "labels"): modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+        ("pixels", "labels"): of_pictures,
+        ("pixels", "number"): of_pictures,
     }
     encodes = architecture in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not document.get("is_decoder")
     if architecture not in able[kind] or architecture in PADDED_READERS or (kind[1] == "next token" and encodes):
@@ -98,7 +102,7 @@ def fitted(document: Document, spec: Spec) -> "PreTrainedConfig":
         config = CONFIG_MAPPING[known["model_type"]].from_dict(known | _outputs(spec, kind) | {"architectures": []})
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise TidemillError(f"model.config of {known['model_type']}: {' '.join(str(error).split())}") from error
-    if kind == ("tokens", "labels") and value(config, "pad_token_id") is None:
+    if kind in (("tokens", "labels"), ("tokens", "number")) and value(config, "pad_token_id") is None:
         config.pad_token_id = _first(value(config, "eos_token_id"))
     if kind[0] != "pixels":
         _check_sizes(config, spec)
@@ -125,6 +129,8 @@ def check_length(longest: int, spec: Spec) -> None:
 
 def _outputs(spec: Spec, kind: Kind) -> Document:
     """Return how many outputs the head has, and their names."""
+    if kind[1] == "number":
+        return {"num_labels": spec["outputs"], "problem_type": "regression"}
     if kind[1] != "labels":
         return {"num_labels": spec["token_outputs"]} if "token_outputs" in spec else {}
     names = spec["labels"][-spec["outputs"] :]  # a single output is that of the second label

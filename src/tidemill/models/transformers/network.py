@@ -23,9 +23,12 @@ AUTO: dict[Kind, Any] = {
     ("token windows", "span"): transformers.AutoModelForQuestionAnswering,
     ("tokens", "next token"): transformers.AutoModelForCausalLM,
     ("pixels", "labels"): transformers.AutoModelForImageClassification,
+    ("tokens", "number"): transformers.AutoModelForSequenceClassification,
+    ("pixels", "number"): transformers.AutoModelForImageClassification,
 }
 WRAPPERS: dict[Kind, type[Wrapped]] = {
     ("tokens", "labels"): Texts,
+    ("tokens", "number"): Texts,
     ("token windows", "span"): Spans,
     ("tokens", "next token"): Decoder,
 }

@@ -1,6 +1,6 @@
 """Encoding of a task: rows to the numbers of a packed shard, and the spec that tells a model their shape."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
@@ -246,14 +246,25 @@ def fit_none(blocks: Iterator[pd.DataFrame], params: TokenizeColumns) -> None:
     """Return None: the encoding of columns is part of the spec."""
 
 
-def specify_columns(blocks: Iterable[pd.DataFrame], params: TokenizeColumns, target: str) -> Spec:
+def specify_columns(
+    blocks: Iterable[pd.DataFrame], params: TokenizeColumns, target: str, keep: Callable[[Iterable[Any]], None]
+) -> Spec:
     """Return the part of a spec that the columns of a table take: how each is encoded, and which tell no rows apart.
+
+    Args:
+        keep: called with the targets of each block, since the blocks can be read only once.
 
     Raises:
         TidemillError: none of the columns tells rows apart, or one that the params name is not there.
     """
+
+    def passed_on() -> Iterator[pd.DataFrame]:
+        for block in blocks:
+            keep(block[target])
+            yield block
+
     left_out = {*NOT_INPUTS, target}
-    found, constant = columns.fit(blocks, left_out, params.categories, params.values, params.minimum_count)
+    found, constant = columns.fit(passed_on(), left_out, params.categories, params.values, params.minimum_count)
     return {"columns": found, "constant": constant}
 
 

@@ -151,7 +151,8 @@ def clean_columns(rows: pd.DataFrame, target: str) -> pd.DataFrame:
         found = cells.typed(rows[name])
         said = [f"column {name}: {str(cell)[:40]!r} is no {_kind(found.values)}" for cell in rows[name]]
         reason = rows["reason"].mask(rows["reason"].isna() & found.unreadable, said)
-        rows = rows.assign(**{name: found.values, "reason": reason})
+        rows = rows.assign(reason=reason)
+        rows[name] = found.values  # assign takes no column named `self`
     return rows
 
 

@@ -27,13 +27,7 @@ def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeColumns, toke
         TidemillError: there are fewer than two labels, no column tells rows apart, or one of the params is not there.
     """
     labels = set[str]()
-
-    def with_labels_seen() -> Iterator[pd.DataFrame]:
-        for block in blocks:
-            labels.update(block["label"])
-            yield block
-
-    found = common.specify_columns(with_labels_seen(), params, "label")
+    found = common.specify_columns(blocks, params, "label", labels.update)
     return {**common.specify_labels([pd.DataFrame({"label": list(labels)})]), **found}
 
 

@@ -27,13 +27,7 @@ def specify(blocks: Iterator[pd.DataFrame], params: common.TokenizeColumns, toke
         TidemillError: all targets are the same, no column tells rows apart, or one of the params is not there.
     """
     targets = list[float]()
-
-    def with_targets_seen() -> Iterator[pd.DataFrame]:
-        for block in blocks:
-            targets.extend(block["target"])
-            yield block
-
-    found = common.specify_columns(with_targets_seen(), params, "target")
+    found = common.specify_columns(blocks, params, "target", targets.extend)
     return {**common.specify_number(targets), **found}
 
 

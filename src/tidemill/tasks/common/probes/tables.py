@@ -57,20 +57,25 @@ def edited(params: TableProbeParams, spec: Spec) -> Change:
     def change(rows: Rows) -> Rows:
         if params.value is not None:
             return _set(rows, [params.column], params.value)
-        present = rows[rows[params.column].notna()]
-        moved = pd.to_numeric(present[params.column]) * params.factor + params.shift
-        return present.assign(**{params.column: moved})
+        present = rows[rows[params.column].notna()].copy()
+        present[params.column] = pd.to_numeric(present[params.column]) * params.factor + params.shift
+        return present
 
     return change
 
 
 def _set(rows: Rows, columns: Sequence[str], value: Any) -> Rows:
-    return rows.assign(**{name: pd.Series([value] * len(rows), rows.index, dtype=object) for name in columns})
+    rows = rows.copy()
+    for name in columns:
+        rows[name] = pd.Series([value] * len(rows), rows.index, dtype=object)
+    return rows
 
 
 def _written(spec: Spec, write: Callable[[Any], str]) -> Change:
     def change(rows: Rows) -> Rows:
-        texts = {name: rows[name].astype(object).map(write, na_action="ignore") for name in names(spec)}
-        return rows.assign(**texts)
+        rows = rows.copy()
+        for name in names(spec):
+            rows[name] = rows[name].astype(object).map(write, na_action="ignore")
+        return rows
 
     return change
