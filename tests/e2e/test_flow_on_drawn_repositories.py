@@ -28,9 +28,11 @@ def test_a_drawn_repository(number: int, tmp_path: Path) -> None:
                 drawn.change(each, (number + step) % 3)
         parallel, serial = pair[0].flow("--jobs", "3", "--keep-going"), repro(pair[1])
         assert (parallel.returncode == 0) == (serial.returncode == 0), parallel.stdout + serial.stdout
-        assert content(pair[0].folder) == content(pair[1].folder), parallel.stdout
-        if serial.returncode:
+        if serial.returncode:  # DVC then takes its lines in .gitignore back, also those of the stages that went through
+            found = [{p: c for p, c in content(each.folder).items() if Path(p).name != ".gitignore"} for each in pair]
+            assert found[0] == found[1], parallel.stdout
             return
+        assert content(pair[0].folder) == content(pair[1].folder), parallel.stdout
     status = [each.command(str(DVC), "status", "--json") for each in pair]
     assert status[0] == status[1]
 
