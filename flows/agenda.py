@@ -18,6 +18,7 @@ from tidemill.core.errors import TidemillError
 ADDRESS = Path(".tidemill/prefect-address")
 """Where `make ui` and `make deploy` leave the address of the server they have started."""
 CONNECT_SECONDS = 0.5
+PAUSED = ", paused"
 LOOKED_AT = 20
 """How many runs are read to find the last one that has begun."""
 
@@ -39,6 +40,11 @@ class Entry:
     last: datetime | None
     outcome: str
     """Name and message of the last run's state; empty where there was none."""
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it has a schedule that is not paused."""
+        return not all(schedule.endswith(PAUSED) for schedule in self.schedules)
 
 
 def agenda_of_running_server() -> list[Entry]:
@@ -141,8 +147,7 @@ def schedule_text(schedule: Any) -> str:
 def _entry(client: Any, name: str, one: Any) -> Entry:
     coming, begun = _coming(client, one), _begun(client, one)
     schedules = tuple(
-        f"{schedule_text(schedule)}{'' if schedule.active and not one.paused else ', paused'}"
-        for schedule in one.schedules
+        f"{schedule_text(schedule)}{'' if schedule.active and not one.paused else PAUSED}" for schedule in one.schedules
     )
     outcome = (
         " ".join(filter(None, [begun.state.name, begun.state.message and f"({begun.state.message})"])) if begun else ""

@@ -5,11 +5,12 @@ What a person has paused on the server stays paused; a schedule that the file no
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from flows import settings
-from flows.agenda import schedule_text
+from flows.agenda import Entry, schedule_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.files import read_json
 from tidemill.core.params import read_yaml
@@ -18,6 +19,8 @@ FILE = Path("prefect.yaml")
 POOL_TEMPLATE = Path("flows/work_pool.json")
 AUTOMATIONS = Path("flows/automations.yaml")
 PREFECT = Path(sys.executable).with_name("prefect")
+SCHEDULED_SECONDS = 15
+"""How long the server may take to schedule the runs of a new schedule; it looks every five seconds."""
 
 
 def deploy() -> None:
@@ -29,7 +32,7 @@ def deploy() -> None:
     from prefect.client.orchestration import get_client
     from rich.console import Console
 
-    from flows.agenda import deployments, read_agenda, timetable
+    from flows.agenda import deployments, timetable
 
     declared = {one["name"]: one for one in read_yaml(FILE)["deployments"]}
     with get_client(sync_client=True) as client:
@@ -43,7 +46,7 @@ def deploy() -> None:
         for name, deployment in deployments(client).items():
             if name in before:
                 _pause_again(client, name, before[name], deployment)
-        Console().print(timetable(read_agenda(client), known=set(declared)))
+        Console().print(timetable(_scheduled(client), known=set(declared)))
 
 
 def _make_pool(client: Any) -> None:
@@ -113,6 +116,18 @@ def _pause_again(client: Any, name: str, before: Any, deployment: Any) -> None:
             client.update_deployment_schedule(deployment.id, schedule.id, active=False)
             resume = f"prefect deployment schedule resume {name} {schedule.id}"
             print(f"{name}: {schedule_text(schedule)} stays paused; `{resume}` starts it")
+
+
+def _scheduled(client: Any) -> list[Entry]:
+    """Return the agenda as soon as the server, which looks every few seconds, has a next run for each active schedule."""
+    from flows.agenda import read_agenda
+
+    end = time.monotonic() + SCHEDULED_SECONDS
+    while True:
+        entries = read_agenda(client)
+        if time.monotonic() > end or not any(entry.is_scheduled and entry.next is None for entry in entries):
+            return entries
+        time.sleep(0.2)
 
 
 def _identity(schedule: Any) -> str:
