@@ -172,6 +172,7 @@ ELSEWHERE = {
     "make setup": "makes the environment that runs this very test: `make test` begins with it",
     "make lock": "asks the package registries for every pin: minutes, and other pins each day",
     "make lock UPGRADE=1": "as `make lock`",
+    "dvc checkout": "after a merge that this project has none of: tests/e2e/test_way.py",
     "dvc gc": "the page says to use another",
     "dvc remote modify --local": "takes credentials; it needs the name of one",
     "git clone …; cd tidemill; make deploy": "needs a second machine; tests/e2e/test_deploy.py starts a worker for another's server",
