@@ -18,7 +18,6 @@ from tidemill.core.errors import TidemillError
 ADDRESS = Path(".tidemill/prefect-address")
 """Where `make ui` and `make deploy` leave the address of the server they have started."""
 CONNECT_SECONDS = 0.5
-PAUSED = ", paused"
 LOOKED_AT = 20
 """How many runs are read to find the last one that has begun."""
 
@@ -34,17 +33,14 @@ class Entry:
     """`train/train`."""
     schedules: tuple[str, ...]
     """What is scheduled, in words; those that are paused say so."""
+    is_scheduled: bool
+    """Whether one of them is not paused."""
     limit: str
     """How many of its runs there are at once, and what another one does."""
     next: datetime | None
     last: datetime | None
     outcome: str
     """Name and message of the last run's state; empty where there was none."""
-
-    @property
-    def is_scheduled(self) -> bool:
-        """Whether it has a schedule that is not paused."""
-        return not all(schedule.endswith(PAUSED) for schedule in self.schedules)
 
 
 def agenda_of_running_server() -> list[Entry]:
@@ -146,8 +142,10 @@ def schedule_text(schedule: Any) -> str:
 
 def _entry(client: Any, name: str, one: Any) -> Entry:
     coming, begun = _coming(client, one), _begun(client, one)
+    active = [schedule.active and not one.paused for schedule in one.schedules]
     schedules = tuple(
-        f"{schedule_text(schedule)}{'' if schedule.active and not one.paused else PAUSED}" for schedule in one.schedules
+        f"{schedule_text(schedule)}{'' if is_active else ', paused'}"
+        for schedule, is_active in zip(one.schedules, active, strict=True)
     )
     outcome = (
         " ".join(filter(None, [begun.state.name, begun.state.message and f"({begun.state.message})"])) if begun else ""
@@ -155,6 +153,7 @@ def _entry(client: Any, name: str, one: Any) -> Entry:
     return Entry(
         name,
         schedules,
+        any(active),
         _limit(one),
         coming.next_scheduled_start_time if coming else None,
         begun.start_time if begun else None,

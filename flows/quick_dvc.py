@@ -27,7 +27,7 @@ from flows.dvc_internals import (
 def apply() -> None:
     """Change DVC in this process."""
     _write_lock_entries_alone()
-    lock_paths_once()
+    change_locks()
     gitignore.Pattern = cache(gitignore.Pattern)  # a line of `.gitignore`; each takes a tenth of a millisecond
 
 
@@ -71,7 +71,7 @@ def reading(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
     Raises:
         LockError: another process is writing some of it.
     """
-    lock_paths_once()
+    change_locks()
     paths = {
         item.fs_path
         for stage in stages
@@ -116,10 +116,20 @@ class _WritesWhole:
 
 
 @cache
-def lock_paths_once() -> None:
+def change_locks() -> None:
+    """Change how DVC locks files in this process."""
+    _write_list_of_locks_whole()
+    _lock_paths_once()
+
+
+def _write_list_of_locks_whole() -> None:
+    """Have DVC write its list of what is locked beside the old one, and put it in its place."""
+    original = path_locks._edit_rwlock
+    path_locks._edit_rwlock = lambda folder, files, hardlink: original(folder, _WritesWhole(files), hardlink)
+
+
+def _lock_paths_once() -> None:
     """Have DVC lock the files of a stage once; it does so again for each step within, which changes nothing."""
-    edit = path_locks._edit_rwlock
-    path_locks._edit_rwlock = lambda folder, files, hardlink: edit(folder, _WritesWhole(files), hardlink)
     original = path_locks.rwlock
     read_here: set[str] = set()
     written_here: set[str] = set()
