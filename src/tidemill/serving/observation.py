@@ -5,11 +5,11 @@ The names follow Prometheus' own rules: base units, `_total` for what only grows
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,7 +18,6 @@ from tidemill.serving.live import Live
 from tidemill.serving.live_comparison import Predictions
 from tidemill.serving.turns import Turns
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 OTHER = "other"
@@ -33,41 +32,30 @@ class Metrics:
         self._requests = Counter(
             "tidemill_requests", "Requests, by path and status.", ["path", "status"], registry=self.registry
         )
-        self._seconds = Histogram(
-            "tidemill_request_seconds",
-            "Seconds from a request's head to the end of its response.",
-            ["path"],
-            buckets=SECONDS,
-            registry=self.registry,
+        self._seconds = self._histogram(
+            "request_seconds", "Seconds from a request's head to the end of its response.", SECONDS, "path"
         )
-        self._waited = Histogram(
-            "tidemill_queue_seconds",
-            "Seconds that a request waited for its turn.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self._waited = self._histogram("queue_seconds", "Seconds that a request waited for its turn.", SECONDS)
+        self._predicted = self._histogram(
+            "prediction_seconds", "Seconds of predicting the rows of a request.", SECONDS, "version"
         )
-        self._predicted = Histogram(
-            "tidemill_prediction_seconds",
-            "Seconds of predicting the rows of a request.",
-            ["version"],
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self._rows = Histogram(
-            "tidemill_batch_rows",
-            "Rows that were predicted at once.",
-            ["version"],
-            buckets=ROWS,
-            registry=self.registry,
-        )
+        self._rows = self._histogram("batch_rows", "Rows that were predicted at once.", ROWS, "version")
         self._refused = Counter(
             "tidemill_rows_without_prediction", "Rows that could not be predicted.", ["version"], registry=self.registry
         )
-        self.registry.register(_Present(live))
+        self._gauge("failing", "1 while something does not work.", lambda: live.troubles.present)
+        self.registry.register(_Versions(live))
 
     def watch(self, turns: Turns) -> None:
         """Show how many requests wait or are worked on."""
-        self.registry.register(_Taken(turns))
+        self._gauge("requests_in_service", "Requests that wait or are worked on.", lambda: turns.taken)
+
+    def _histogram(self, name: str, what: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"tidemill_{name}", what, labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show a value that is read when somebody looks."""
+        Gauge(f"tidemill_{name}", what, registry=self.registry).set_function(value)
 
     def requested(self, path: str, status: int, seconds: float) -> None:
         """Count a request that is over."""
@@ -90,41 +78,23 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Present(Collector):
-    """What is read from the service when somebody looks."""
+class _Versions(Collector):
+    """The versions that predict now, and how they compare; read when somebody looks, for an alias moves meanwhile."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the versions, their comparison, and whether something does not work."""
-        live, versions = (
-            self._live,
-            GaugeMetricFamily(
-                "tidemill_version", "1 for each version that predicts, by its role.", labels=["role", "version"]
-            ),
+        """Yield the versions, and their comparison where there are two."""
+        versions = GaugeMetricFamily(
+            "tidemill_version", "1 for each version that predicts, by its role.", labels=["role", "version"]
         )
-        versions.add_metric(["main", live.main.name], 1)
-        if live.shadow:
-            versions.add_metric(["shadow", live.shadow.name], 1)
+        versions.add_metric(["main", self._live.main.name], 1)
+        if shadow := self._live.shadow:
+            versions.add_metric(["shadow", shadow.name], 1)
         yield versions
-        yield GaugeMetricFamily(
-            "tidemill_failing", "1 while something does not work.", value=float(live.troubles.present)
-        )
-        compared = live.comparison()
-        if compared is not None:
+        if (compared := self._live.comparison()) is not None:
             yield from _comparison(compared)
-
-
-class _Taken(Collector):
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the number of requests in the service."""
-        yield GaugeMetricFamily(
-            "tidemill_requests_in_service", "Requests that wait or are worked on.", value=self._turns.taken
-        )
 
 
 def _comparison(found: dict[str, Any]) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from tidemill.core.errors import TidemillError
 from tidemill.core.stopping import Stopped
@@ -99,7 +100,7 @@ def application(
 
     @app.get("/metrics")
     def shown_metrics() -> Response:
-        return Response(metrics.text(), media_type=observation.CONTENT_TYPE)
+        return Response(metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @app.post("/predict", openapi_extra={"requestBody": BODY})
     async def predict(request: Request) -> Response:
